@@ -1,0 +1,17 @@
+/**
+ * What every floor above may rely on: errors with stable codes, the run's clock, seeded randomness.
+ *
+ * Everything here is small, pure and free of the project's own subject; it imports nothing.
+ */
+export {
+  LabError,
+  SanlabError,
+  TimeoutError,
+  UsageError,
+  errorMessage,
+  type ErrorDetails,
+} from "./errors.ts";
+export { Clock } from "./clock.ts";
+export { SeededRandom } from "./seeded-random.ts";
+export { withTimeout } from "./timeout.ts";
+export type { Report } from "./report.ts";
