@@ -1,0 +1,158 @@
+import { open, type FileHandle } from "node:fs/promises";
+import { SanlabError, UsageError } from "#core";
+import type { BlockDevice, Extent, IoOptions, WriteOptions } from "./block-device.ts";
+import { fileError } from "./file-error.ts";
+import { imageSize } from "./image-size.ts";
+import { mergeExtents } from "./merge-extents.ts";
+import { checkGeometry, checkRange, checkWritable, isZero, zeros } from "./range.ts";
+
+/** What is looked at in one go by `trim` and `extents`; 4 KiB is what file systems allocate. */
+const scanSize = 256 * 1024;
+const granule = 4096;
+
+export interface FileDeviceOptions {
+  readonly readOnly?: boolean;
+  /** Bytes of a logical block; 512 unless told. */
+  readonly blockSize?: 512 | 4096;
+}
+
+/**
+ * A raw disk image in a file, or a Linux block device.
+ *
+ * Node.js reaches neither the file system's map of holes nor its hole punching. So `trim` writes zeroes, only over
+ * what is not zero already: an image never grows by it, and never shrinks. `extents` reads the range and calls a
+ * granule of 4 KiB that is all zero unallocated.
+ */
+export class FileDevice implements BlockDevice {
+  readonly file: string;
+  readonly size: number;
+  readonly blockSize: number;
+  readonly readOnly: boolean;
+  readonly #handle: FileHandle;
+
+  private constructor(handle: FileHandle, file: string, size: number, blockSize: number, readOnly: boolean) {
+    this.#handle = handle;
+    this.file = file;
+    this.size = size;
+    this.blockSize = blockSize;
+    this.readOnly = readOnly;
+  }
+
+  /**
+   * Opens an existing image.
+   * @throws UsageError when it is missing, not raw, empty or cut off; the message names file and cure.
+   */
+  static async open(file: string, options: FileDeviceOptions = {}): Promise<FileDevice> {
+    const { readOnly = false, blockSize = 512 } = options;
+    const handle = await open(file, readOnly ? "r" : "r+").catch((cause: unknown) => {
+      throw isDirectoryError(cause)
+        ? new UsageError("NOT_AN_IMAGE", `${file}: is a folder; name a raw disk image`, { cause })
+        : fileError(file, "open", cause);
+    });
+    try {
+      const size = await imageSize(handle, file, blockSize);
+      checkGeometry(size, blockSize);
+      return new FileDevice(handle, file, size, blockSize, readOnly);
+    } catch (error) {
+      await handle.close();
+      throw error instanceof SanlabError || error instanceof RangeError
+        ? error
+        : fileError(file, "read", error);
+    }
+  }
+
+  /** Makes a new image that is one hole. An existing file is never overwritten. Only its owner may read it. */
+  static async create(
+    file: string,
+    size: number,
+    options: Omit<FileDeviceOptions, "readOnly"> = {},
+  ): Promise<FileDevice> {
+    const { blockSize = 512 } = options;
+    checkGeometry(size, blockSize);
+    let handle: FileHandle | undefined;
+    try {
+      handle = await open(file, "wx+", 0o600);
+      await handle.truncate(size);
+      return new FileDevice(handle, file, size, blockSize, false);
+    } catch (error) {
+      await handle?.close();
+      throw fileError(file, "create", error);
+    }
+  }
+
+  async read(offset: number, into: Uint8Array, options: IoOptions = {}): Promise<void> {
+    options.signal?.throwIfAborted();
+    checkRange(this, offset, into.length);
+    let done = 0;
+    while (done < into.length) {
+      const { bytesRead } = await this.#handle
+        .read(into, done, into.length - done, offset + done)
+        .catch((cause: unknown) => {
+          throw fileError(this.file, "read", cause);
+        });
+      if (bytesRead === 0) {
+        throw new SanlabError(
+          "IMAGE_SHORT",
+          `${this.file}: became shorter than ${this.size} bytes while in use`,
+        );
+      }
+      done += bytesRead;
+    }
+  }
+
+  async write(offset: number, from: Uint8Array, options: WriteOptions = {}): Promise<void> {
+    options.signal?.throwIfAborted();
+    checkWritable(this, offset, from.length);
+    try {
+      for (let done = 0; done < from.length;) {
+        done += (await this.#handle.write(from, done, from.length - done, offset + done)).bytesWritten;
+      }
+      if (options.fua === true) await this.#handle.datasync();
+    } catch (error) {
+      throw fileError(this.file, "write", error);
+    }
+  }
+
+  async flush(options: IoOptions = {}): Promise<void> {
+    options.signal?.throwIfAborted();
+    if (this.readOnly) return;
+    await this.#handle.datasync().catch((cause: unknown) => {
+      throw fileError(this.file, "write", cause);
+    });
+  }
+
+  async trim(offset: number, length: number, options: IoOptions = {}): Promise<void> {
+    checkWritable(this, offset, length);
+    for await (const extent of this.extents(offset, length, options)) {
+      if (!extent.allocated) continue;
+      for (let done = 0; done < extent.length; done += scanSize) {
+        await this.write(extent.offset + done, zeros(Math.min(scanSize, extent.length - done)), options);
+      }
+    }
+  }
+
+  extents(offset: number, length: number, options: IoOptions = {}): AsyncIterable<Extent> {
+    return mergeExtents(this.#scan(offset, length, options));
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#handle.close();
+  }
+
+  async *#scan(offset: number, length: number, options: IoOptions): AsyncIterable<Extent> {
+    checkRange(this, offset, length);
+    const buffer = Buffer.allocUnsafe(Math.min(scanSize, length));
+    for (let at = offset; at < offset + length; at += buffer.length) {
+      const part = buffer.subarray(0, Math.min(buffer.length, offset + length - at));
+      await this.read(at, part, options);
+      for (let start = 0; start < part.length; start += granule) {
+        const piece = part.subarray(start, start + granule);
+        yield { offset: at + start, length: piece.length, allocated: !isZero(piece) };
+      }
+    }
+  }
+}
+
+function isDirectoryError(cause: unknown): boolean {
+  return cause instanceof Error && "code" in cause && cause.code === "EISDIR";
+}
