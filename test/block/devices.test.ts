@@ -19,6 +19,8 @@ const kinds: Readonly<Record<string, (folder: string) => Promise<BlockDevice>>> 
     ),
 };
 
+const bytesOf = (i: number) => Buffer.alloc(512, (i % 251) + 1);
+
 const readBack = async (device: BlockDevice, offset: number, length: number) => {
   const into = Buffer.alloc(length, 0xee);
   await device.read(offset, into);
@@ -73,7 +75,6 @@ for (const [name, make] of Object.entries(kinds)) {
     inFolder(async (folder) => {
       await using device = await make(folder);
       const blocks = 256;
-      const bytesOf = (i: number) => Buffer.alloc(512, (i % 251) + 1);
       await Promise.all(Array.from({ length: blocks }, (_, i) => device.write(i * 512, bytesOf(i))));
       t.deepEqual(
         await readBack(device, 0, blocks * 512),
