@@ -12,6 +12,7 @@ export {
   type ErrorDetails,
 } from "./errors.ts";
 export { Clock } from "./clock.ts";
+export { formatIp, parseIp } from "./ip-address.ts";
 export { SeededRandom } from "./seeded-random.ts";
 export { withTimeout } from "./timeout.ts";
 export type { Report } from "./report.ts";
