@@ -1,0 +1,15 @@
+/**
+ * What a run sees. Every source (wire, serial port, screen, guest memory, target, boot services, machine) appends
+ * observations to one ordered timeline, which is kept on disk as it grows; steps of a run wait on it, and verdict and
+ * report are made from it alone, also long after the run.
+ *
+ * Nothing here judges: an observation says what was seen, never what it means.
+ */
+export type { Observation, Source } from "./observation.ts";
+export { Timeline, TIMELINE_FORMAT } from "./timeline.ts";
+export { readTimeline } from "./read-timeline.ts";
+export { watchSerial } from "./serial.ts";
+export { watchScreen } from "./screen.ts";
+export { watchWire, type WireWatch } from "./wire.ts";
+export { watchMemory, type MemoryWatch } from "./memory.ts";
+export { watchMachine } from "./machine.ts";

@@ -1,0 +1,1 @@
+export { loadScenario, parseScenario, scenarioFrom } from "./load.ts";

@@ -1,0 +1,146 @@
+import path from "node:path";
+import { LabError, UsageError } from "#core";
+import { parseIscsiUrl } from "#initiator";
+import type { GuestManifest, PreparedGuest } from "#vm-images";
+import type { Scenario } from "./schema.ts";
+
+/** Version of `plan.json`; raised when the meaning of its fields changes. */
+export const PLAN_FORMAT = 1;
+
+/** A network card of the planned machine, with the wire it hangs on. */
+export interface PlannedNic {
+  readonly model: string;
+  readonly mac: string;
+  /** The TAP device's name; undefined on QEMU's user-mode network. */
+  readonly wire?: string;
+  /** What the DHCP server gives it. */
+  readonly address: string;
+}
+
+export interface PlannedTarget {
+  readonly kind: "embedded" | "tgt" | "external";
+  readonly iqn: string;
+  /** As the guest reaches it. */
+  readonly host: string;
+  readonly port: number;
+  readonly lun: number;
+}
+
+/** Everything decided before a run: printable, and enough to run again. */
+export interface RunPlan {
+  readonly formatVersion: typeof PLAN_FORMAT;
+  readonly scenario: Scenario;
+  /** The run folder, absolute. */
+  readonly folder: string;
+  readonly guest: { readonly manifest: GuestManifest; readonly image: string; readonly sha256: string };
+  readonly accel: { readonly kind: "kvm" | "tcg"; readonly reason: string };
+  readonly network:
+    | { readonly kind: "private"; readonly wires: readonly PlannedWire[] }
+    | { readonly kind: "user"; readonly reason: string };
+  readonly nics: readonly PlannedNic[];
+  readonly target: PlannedTarget;
+  readonly initiatorName: string;
+  readonly timeoutMs: number;
+}
+
+export interface PlannedWire {
+  readonly name: string;
+  /** The lab's own address on the wire, with prefix length. */
+  readonly address: string;
+  readonly ipv6: string;
+  /** QEMU's rtl8139 drops bursts longer than its 8 KiB ring, so the route's congestion window is held down. */
+  readonly clampCwnd: boolean;
+}
+
+/** What the plan needs to know about the machine it will run on. */
+export interface HostFacts {
+  readonly accel: RunPlan["accel"];
+  /** Why no private network can be had, when that is so. */
+  readonly noPrivateNetwork?: string;
+}
+
+/** Decides addresses, names and limits. The same scenario on the same host gives the same plan, but for the folder. */
+export function planRun(
+  scenario: Scenario,
+  guest: { manifest: GuestManifest; prepared: PreparedGuest },
+  host: HostFacts,
+  folder: string,
+): RunPlan {
+  const external = scenario.target.startsWith("iscsi:");
+  const userMode = external ? "the target lies outside the lab's private network" : host.noPrivateNetwork;
+  if (userMode !== undefined) refuseWithoutWires(scenario, userMode);
+  return {
+    formatVersion: PLAN_FORMAT,
+    scenario,
+    folder: path.resolve(folder),
+    guest: { manifest: guest.manifest, image: guest.prepared.image, sha256: guest.prepared.sha256 },
+    accel: host.accel,
+    network:
+      userMode === undefined
+        ? { kind: "private", wires: scenario.nics.map(wire) }
+        : { kind: "user", reason: userMode },
+    nics: scenario.nics.map((nic, index) => ({
+      model: nic.model,
+      mac: nic.mac?.toLowerCase() ?? `52:54:00:5a:4e:${(index + 1).toString(16).padStart(2, "0")}`,
+      ...(userMode === undefined
+        ? { wire: wireName(index), address: `10.77.${index}.100` }
+        : { address: "10.0.2.15" }),
+    })),
+    target: plannedTarget(scenario, userMode !== undefined),
+    initiatorName: "iqn.2026-11.lab.sanlab:guest",
+    timeoutMs: scenario.timeout * 1000,
+  };
+}
+
+/** iPXE's limit for everything it prints about a target is generous; Windows' initiator wants dates in names. */
+const targetName = "iqn.2026-11.lab.sanlab:disk";
+
+const wireName = (index: number) => `lab${index}`;
+
+/** A wire of its own for each card, 10.77.N.0/24 and fd77:N::/64, so that a wrong card cannot pass for the right one. */
+function wire(nic: Scenario["nics"][number], index: number): PlannedWire {
+  return {
+    name: wireName(index),
+    address: `10.77.${index}.1/24`,
+    ipv6: `fd77:${index}::1/64`,
+    clampCwnd: nic.model === "rtl8139" || nic.model === "ne2k",
+  };
+}
+
+function plannedTarget(scenario: Scenario, userMode: boolean): PlannedTarget {
+  if (scenario.target.startsWith("iscsi:")) {
+    const url = parseIscsiUrl(scenario.target);
+    if (url.target === undefined)
+      throw new UsageError(
+        "NO_TARGET_NAME",
+        `${scenario.target}: the URL names no target; write iscsi://host[:port]/target-iqn/lun`,
+      );
+    return { kind: "external", iqn: url.target, host: url.host, port: url.port, lun: url.lun };
+  }
+  return {
+    kind: scenario.target === "tgt" ? "tgt" : "embedded",
+    iqn: targetName,
+    // QEMU's user-mode network shows the host's loopback as 10.0.2.2; the runner fills in a free port there.
+    host: userMode ? "10.0.2.2" : "10.77.0.1",
+    port: userMode ? 0 : 3260,
+    // tgtd keeps LUN 0 for its controller.
+    lun: scenario.target === "tgt" ? 1 : 0,
+  };
+}
+
+/** What the user-mode network cannot carry is refused before anything starts. */
+function refuseWithoutWires(scenario: Scenario, reason: string): void {
+  const lost = scenario.nics.find((nic) => nic.model !== "e1000" && nic.model !== "virtio");
+  if (lost !== undefined) {
+    throw new LabError(
+      "NEEDS_PRIVATE_NETWORK",
+      `--nic ${lost.model} does not boot over QEMU's user-mode network, and ${reason}; use --nic e1000 or virtio, or see 'sanlab doctor'`,
+    );
+  }
+  if (scenario.nics.length > 1) {
+    throw new LabError(
+      "NEEDS_PRIVATE_NETWORK",
+      `several NICs need a private network, and ${reason}; see 'sanlab doctor'`,
+    );
+  }
+}

@@ -1,0 +1,66 @@
+import { z } from "zod";
+import { phaseIds, type PhaseId } from "#harness/verdict";
+
+const macAddress = z
+  .string()
+  .regex(/^[0-9a-f]{2}(:[0-9a-f]{2}){5}$/i, "a MAC address such as 52:54:00:12:34:56");
+
+/** Models of QEMU 7.2 for which its iPXE ROMs exist. */
+export const nicModels = ["e1000", "rtl8139", "virtio", "e1000e", "vmxnet3", "pcnet", "ne2k"] as const;
+
+const nicSchema = z.strictObject({
+  model: z.enum(nicModels).default("e1000").describe("The emulated network card"),
+  mac: macAddress.optional().describe("Its address; made from its position when left out"),
+});
+
+const targetSchema = z
+  .union([z.enum(["embedded", "tgt"]), z.string().regex(/^iscsi:/, "embedded, tgt or an iscsi:// URL")])
+  .default("embedded")
+  .describe("Who serves the disk: sanlab itself, Debian's tgtd, or a target that is already there");
+
+const machineSchema = z.strictObject({
+  memory: z.int().min(128).max(65_536).default(512).describe("MiB of memory"),
+  cpus: z.int().min(1).max(64).default(1).describe("Processors; one boots fastest under TCG"),
+  accel: z
+    .enum(["auto", "kvm", "tcg"])
+    .default("auto")
+    .describe("auto probes whether KVM really runs a kernel"),
+});
+
+/** `login`, or the phase that has to be reached for the run to pass. */
+const reachSchema = z
+  .union([z.literal("login"), z.enum(phaseIds as [PhaseId, ...PhaseId[]])])
+  .default("login")
+  .transform((reach): PhaseId => (reach === "login" ? "P17" : reach));
+
+/** What to boot and how: the content of a scenario file. */
+export const scenarioSchema = z.strictObject({
+  name: z
+    .string()
+    .regex(/^[\w.-]{1,80}$/, "letters, digits, dot, dash and underscore only")
+    .optional()
+    .describe("Names the run; the file's name when left out"),
+  guest: z
+    .string()
+    .min(1)
+    .default("debian-mini")
+    .describe("A guest of vm-images, or the path of a raw disk image"),
+  nics: z.array(nicSchema).min(1).max(8).prefault([{}]).describe("The first one boots"),
+  firmware: z.enum(["ipxe"]).default("ipxe").describe("Who logs in first and leaves the iBFT"),
+  uefi: z.boolean().default(false).describe("OVMF instead of SeaBIOS"),
+  target: targetSchema,
+  machine: machineSchema.prefault({}),
+  expect: z.strictObject({ reach: reachSchema }).prefault({}),
+  timeout: z
+    .number()
+    .positive()
+    .max(86_400)
+    .default(180)
+    .describe("Seconds for the whole boot on a machine with KVM-like speed or TCG alike"),
+});
+
+/** What somebody wrote. */
+export type ScenarioSource = z.input<typeof scenarioSchema>;
+
+/** What to boot and how, complete and checked. */
+export type Scenario = Readonly<z.output<typeof scenarioSchema>> & { readonly name: string };

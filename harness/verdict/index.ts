@@ -1,0 +1,6 @@
+/**
+ * How far a boot came and why it went no further: pure functions of the timeline. No clock, no file, no machine: the
+ * same timeline gives the same verdict, today or in a year.
+ */
+export { phaseIds, phaseOrder, phases, type PhaseId } from "./phases.ts";
+export { VERDICT_FORMAT, type Confidence, type Evidence, type Verdict } from "./verdict.ts";
