@@ -46,3 +46,8 @@ export function errorMessage(error: unknown): string {
   const text = error instanceof Error ? error.message : String(error);
   return text.replaceAll(/\s*\n\s*/g, "; ");
 }
+
+/** The code of a system error, such as `ENOENT`; "" for whatever else was thrown. */
+export function errorCode(error: unknown): string {
+  return error instanceof Error && "code" in error && typeof error.code === "string" ? error.code : "";
+}

@@ -8,6 +8,7 @@ export {
   SanlabError,
   TimeoutError,
   UsageError,
+  errorCode,
   errorMessage,
   type ErrorDetails,
 } from "./errors.ts";
