@@ -1,0 +1,131 @@
+import path from "node:path";
+import { UsageError } from "#core";
+import { diskArguments } from "./disk-arguments.ts";
+import type { MachineSpec } from "./machine-spec.ts";
+import { nicArguments } from "./nic-arguments.ts";
+import { option } from "./option.ts";
+
+/** Where the files are that a machine uses beside those its specification names. */
+export interface MachineFiles {
+  /** QEMU's working directory; the private copy of the UEFI variables lies in it. */
+  readonly runDir: string;
+  /** The OVMF code image; needed for UEFI only. */
+  readonly ovmfCode?: string;
+}
+
+/** The file name, in the run folder, of a machine's private UEFI variable store. */
+export const uefiVariables = "uefi-variables.fd";
+
+/**
+ * Which file descriptor of the QEMU process is what: 3 is the QMP monitor, then one for each serial port, then one for
+ * each TAP, in the order of the specification.
+ */
+export function descriptors(spec: MachineSpec): {
+  readonly qmp: number;
+  readonly serial: (index: number) => number;
+  readonly tap: (fdIndex: number) => number;
+} {
+  const qmp = 3;
+  return {
+    qmp,
+    serial: (index) => qmp + 1 + index,
+    tap: (fdIndex) => qmp + 1 + spec.serials.length + fdIndex,
+  };
+}
+
+/** The arguments that start a machine under QEMU 7.2 or newer, without the program's own name. */
+export function qemuArguments(spec: MachineSpec, files: MachineFiles): string[] {
+  const fd = descriptors(spec);
+  return [
+    "-name",
+    option(spec.name, {}),
+    "-nodefaults",
+    "-no-user-config",
+    "-S",
+    // The images are strangers': an exploited QEMU must not start programs, gain privileges or change its limits.
+    "-sandbox",
+    "on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny",
+    ...machineArguments(spec, files),
+    "-display",
+    "none",
+    "-boot",
+    "menu=off,strict=on",
+    "-rtc",
+    option("", { base: spec.rtc ?? "utc" }),
+    ...(spec.noReboot === true ? ["-no-reboot"] : []),
+    "-chardev",
+    option("socket", { id: "qmp", fd: fd.qmp }),
+    "-mon",
+    "chardev=qmp,mode=control",
+    ...serialArguments(spec, fd.serial),
+    ...spec.nics.flatMap((nic, index) => nicArguments(nic, index, fd.tap)),
+    ...spec.disks.flatMap((disk, index) => diskArguments(disk, index, spec.machine)),
+    // After the NICs, so that the first NIC has the same PCI address with and without a display.
+    ...(spec.display === "std" ? ["-device", "VGA,id=vga"] : []),
+    ...(spec.optionRoms ?? []).flatMap((rom) => [
+      "-option-rom",
+      option(rom.path, { bootindex: rom.bootIndex }),
+    ]),
+    ...(spec.acpiTables ?? []).flatMap((table) => ["-acpitable", acpiTable(table, files.runDir)]),
+    ...(spec.extraArgs ?? []),
+  ];
+}
+
+function machineArguments(spec: MachineSpec, files: MachineFiles): string[] {
+  const uefi = spec.firmware === "uefi";
+  if (uefi && files.ovmfCode === undefined) throw new TypeError("qemuArguments: uefi needs files.ovmfCode");
+  return [
+    "-machine",
+    option(spec.machine, {
+      accel: spec.accel,
+      "memory-backend": "ram",
+      pflash0: uefi ? "uefi-code" : undefined,
+      pflash1: uefi ? "uefi-variables" : undefined,
+    }),
+    ...(spec.cpu === undefined ? [] : ["-cpu", spec.cpu]),
+    "-smp",
+    String(spec.cpus),
+    "-m",
+    `${spec.memoryMiB}M`,
+    // Anonymous and shared: the launcher reads guest memory through /proc while nothing of it has a name on disk.
+    "-object",
+    option("memory-backend-memfd", { id: "ram", size: `${spec.memoryMiB}M`, share: true }),
+    ...(uefi ? flash("uefi-code", files.ovmfCode, true) : []),
+    ...(uefi ? flash("uefi-variables", path.join(files.runDir, uefiVariables), false) : []),
+  ];
+}
+
+function flash(node: string, filename: string | undefined, readOnly: boolean): string[] {
+  return [
+    "-blockdev",
+    option("", {
+      driver: "raw",
+      "node-name": node,
+      "read-only": readOnly,
+      "file.driver": "file",
+      "file.filename": filename,
+    }),
+  ];
+}
+
+function serialArguments(spec: MachineSpec, fd: (index: number) => number): string[] {
+  if (spec.serials.length > 4) throw new UsageError("SERIAL_PORTS", "a PC has at most four serial ports");
+  return spec.serials.flatMap((_, index) => [
+    "-chardev",
+    option("socket", { id: `serial${index}`, fd: fd(index) }),
+    "-device",
+    option("isa-serial", { chardev: `serial${index}`, index }),
+  ]);
+}
+
+/** QEMU takes a colon in `file=` for a list separator and knows no way to quote it. */
+function acpiTable(file: string, runDir: string): string {
+  const relative = path.relative(runDir, path.resolve(file));
+  if (relative.includes(":")) {
+    throw new UsageError(
+      "ACPI_TABLE_PATH",
+      `${file}: QEMU cannot read an ACPI table from a path with a colon`,
+    );
+  }
+  return option("", { file: relative });
+}

@@ -1,0 +1,94 @@
+import { closeSync, openSync, readFileSync, writeFileSync } from "node:fs";
+import path from "node:path";
+import { Duplex } from "node:stream";
+import { execa } from "execa";
+import { LabError } from "#core";
+
+export interface ProcessExit {
+  readonly code: number | undefined;
+  readonly signal: string | undefined;
+  /** The last lines of what QEMU wrote to its log. */
+  readonly stderrTail: string;
+}
+
+export interface QemuProcess {
+  readonly pid: number;
+  /** Our ends of the socket pairs, in the order of the descriptors from 3 on. */
+  readonly sockets: readonly Duplex[];
+  readonly exited: Promise<ProcessExit>;
+  kill(signal: NodeJS.Signals): void;
+}
+
+export interface ProcessOptions {
+  /** Working directory and the place of the log. */
+  readonly runDir: string;
+  /** The log's name in the run folder; holds the command line, then all that QEMU prints. Mode 0600. */
+  readonly logName: string;
+  /** How many socket pairs to make, for descriptors 3 and up. */
+  readonly sockets: number;
+  /** Descriptors handed over after the sockets. They stay open here; closing them is the caller's. */
+  readonly fds: readonly number[];
+}
+
+/**
+ * The kernel kills QEMU when this process dies, however it dies. A parent that died before `setpriv` asked for that
+ * shows as a changed parent id. What QEMU writes (memory, screens, frames) may hold secrets: only its owner reads it.
+ */
+const wrapper = '[ "$PPID" = "$1" ] || exit 125; shift; umask 077; exec "$@"';
+const diesWithParent = ["--pdeathsig", "KILL", "--", "sh", "-c", wrapper, "sh"];
+
+/** Starts QEMU as a child that cannot outlive this process. */
+export async function startProcess(
+  program: string,
+  args: readonly string[],
+  options: ProcessOptions,
+): Promise<QemuProcess> {
+  const logFile = path.join(options.runDir, options.logName);
+  writeFileSync(logFile, `${[program, ...args].map(shellQuote).join(" ")}\n\n`, { mode: 0o600 });
+  const log = openSync(logFile, "a", 0o600);
+  const sockets = Array.from({ length: options.sockets }, () => "pipe" as const);
+  const subprocess = execa("setpriv", [...diesWithParent, String(process.pid), program, ...args], {
+    cwd: options.runDir,
+    stdio: ["ignore", inherited(log), inherited(log), ...sockets, ...options.fds.map(inherited)],
+    buffer: false,
+    reject: false,
+    // The whole clean-up is ours: execa's own kills on exit would race with an orderly power-off.
+    cleanup: true,
+  });
+  closeSync(log);
+  const { pid } = subprocess;
+  if (pid === undefined) {
+    throw new LabError(
+      "SETPRIV_MISSING",
+      "cannot run setpriv, which ties QEMU to this process: install the Debian package util-linux",
+    );
+  }
+  return {
+    pid,
+    sockets: subprocess.stdio.slice(3, 3 + options.sockets).filter((stream) => stream instanceof Duplex),
+    exited: subprocess.then(({ exitCode, signal }) => ({
+      code: exitCode,
+      signal,
+      stderrTail: tail(logFile),
+    })),
+    kill: (signal) => void subprocess.kill(signal),
+  };
+}
+
+// oxlint-disable-next-line typescript/no-unsafe-type-assertion -- execa takes any descriptor, its types only the first ten
+const inherited = (fd: number) => fd as 3;
+
+/** The last line that is not empty. */
+export function lastLine(text: string): string {
+  return text.trimEnd().split("\n").at(-1) ?? "";
+}
+
+/** What follows the command line that opens the log. */
+function tail(logFile: string): string {
+  const text = readFileSync(logFile, "utf8");
+  return text.slice(text.indexOf("\n\n") + 2).slice(-4096);
+}
+
+function shellQuote(word: string): string {
+  return /^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", `'\\''`)}'`;
+}
