@@ -1,0 +1,79 @@
+import type { RemoteInfo, Socket } from "node:dgram";
+import { errorMessage, type Clock, type Report } from "#core";
+import { formatIpv4 } from "../ipv4.ts";
+import { closeUdpSocket, openUdpSocket, sendDatagram } from "../udp-socket.ts";
+import type { Wire } from "../wire.ts";
+import type { DhcpConfig } from "./config.ts";
+import { DHCP_PORT, DhcpEngine, PXE_PORT, type Outgoing } from "./dhcp-engine.ts";
+import type { Lease } from "./lease-pool.ts";
+
+/** A lease as told to others. */
+export interface DhcpLease extends Omit<Lease, "address"> {
+  readonly address: string;
+}
+
+/** The DHCP server on one or several wires; each wire has its own sockets, so that answers leave where questions came. */
+export class DhcpServer implements AsyncDisposable {
+  readonly #engine: DhcpEngine;
+  readonly #report: Report;
+  readonly #sockets: Socket[] = [];
+  readonly #sending = new Set<Promise<void>>();
+
+  private constructor(engine: DhcpEngine, report: Report) {
+    this.#engine = engine;
+    this.#report = report;
+  }
+
+  /** @throws LabError where a port cannot be had; UsageError for a configuration that makes no sense */
+  static async start(
+    wires: readonly Wire[],
+    config: DhcpConfig,
+    { clock, report }: { readonly clock: Clock; readonly report: Report },
+  ): Promise<DhcpServer> {
+    const engine = new DhcpEngine(wires, config, () => clock.now(), report);
+    const server = new DhcpServer(engine, report);
+    try {
+      for (const wire of wires) await server.#listen(wire);
+    } catch (error) {
+      await server[Symbol.asyncDispose]();
+      throw error;
+    }
+    return server;
+  }
+
+  leases(): readonly DhcpLease[] {
+    return this.#engine.leases().map((lease) => ({ ...lease, address: formatIpv4(lease.address) }));
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    for (const socket of this.#sockets) socket.removeAllListeners("message");
+    await Promise.all(this.#sending);
+    await Promise.all(this.#sockets.splice(0).map((socket) => closeUdpSocket(socket)));
+  }
+
+  async #listen(wire: Wire): Promise<void> {
+    const service = "DHCP server";
+    for (const port of [DHCP_PORT, PXE_PORT] as const) {
+      const socket = await openUdpSocket({ wire, port, address: "0.0.0.0", service });
+      this.#sockets.push(socket);
+      socket.on("message", (datagram: Buffer, from: RemoteInfo) => {
+        const reply = this.#engine.handle({ datagram, wire, from, port });
+        if (reply) this.#send(socket, wire, reply);
+      });
+      // An ICMP error for an earlier reply shows up here; that client is gone, the others are not.
+      socket.on("error", (error) => this.#failed(wire, error));
+    }
+  }
+
+  #send(socket: Socket, wire: Wire, { bytes, to }: Outgoing): void {
+    const sent = sendDatagram(socket, bytes, to).then((error) => {
+      if (error) this.#failed(wire, error, to.address);
+      this.#sending.delete(sent);
+    });
+    this.#sending.add(sent);
+  }
+
+  #failed(wire: Wire, error: Error, to?: string): void {
+    this.#report("dhcp-error", { interface: wire.name, ip: to, reason: errorMessage(error) });
+  }
+}
