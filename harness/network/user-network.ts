@@ -14,8 +14,8 @@ export interface UserNetwork {
   readonly hostAddress: string;
   readonly guestAddress: string;
   readonly dnsAddress: string;
-  /** The value of `-netdev` without `id=`. */
-  readonly netdev: string;
+  /** The options of QEMU's `-netdev user`. */
+  readonly options: Readonly<Record<string, string>>;
   /** One sentence for the first line of a run: what this network is and what it cannot do. */
   readonly limits: string;
 }
@@ -25,25 +25,20 @@ export interface UserNetwork {
  * as ordinary sockets of this machine.
  */
 export function userNetwork(options: UserNetworkOptions = {}): UserNetwork {
-  const settings = [
-    ["net", "10.0.2.0/24"],
-    ["host", "10.0.2.2"],
-    ["dhcpstart", "10.0.2.15"],
-    ["dns", "10.0.2.3"],
-    ["tftp", options.tftpFolder],
-    ["bootfile", options.bootFile],
-    ["hostname", options.hostname],
-  ] as const;
-  const values = settings.flatMap(([name, value]) =>
-    // QEMU's option syntax: a comma inside a value is written twice.
-    value === undefined ? [] : [`${name}=${value.replaceAll(",", ",,")}`],
-  );
   return {
     listenAddress: "127.0.0.1",
     hostAddress: "10.0.2.2",
     guestAddress: "10.0.2.15",
     dnsAddress: "10.0.2.3",
-    netdev: ["user", ...values].join(","),
+    options: {
+      net: "10.0.2.0/24",
+      host: "10.0.2.2",
+      dhcpstart: "10.0.2.15",
+      dns: "10.0.2.3",
+      ...(options.tftpFolder === undefined ? {} : { tftp: options.tftpFolder }),
+      ...(options.bootFile === undefined ? {} : { bootfile: options.bootFile }),
+      ...(options.hostname === undefined ? {} : { hostname: options.hostname }),
+    },
     limits:
       "QEMU's user-mode network: e1000 and virtio boot over it, rtl8139 loses too much; " +
       "QEMU answers DHCP and TFTP itself, so there are no DHCP options of ours, no frame faults, one machine a wire",

@@ -1,7 +1,7 @@
+import { createHash } from "node:crypto";
 import { existsSync } from "node:fs";
 import { readFile } from "node:fs/promises";
-import { errorCode, formatIp, type Report } from "#core";
-import { createHash } from "node:crypto";
+import { formatIp, type Report } from "#core";
 import { openTap, type Tap } from "#harness/tap-stream";
 import { parseCidr, type Cidr } from "./cidr.ts";
 import { ip } from "./ip-command.ts";
@@ -34,11 +34,8 @@ export interface WireOptions {
 export interface WirePort {
   /** The TAP device. */
   readonly name: string;
-  /**
-   * The open TAP device, to be given to QEMU (`-netdev tap,fd=`); undefined where koffi is missing and the device was
-   * made by `ip tuntap`, to be opened by name (`-netdev tap,ifname=…,script=no,downscript=no`).
-   */
-  readonly fd: number | undefined;
+  /** The open TAP device, to be given to QEMU (`-netdev tap,fd=`). */
+  readonly fd: number;
   /** Closes this process's descriptor once QEMU has its own: the device then ends with QEMU. Harmless when repeated. */
   handOver(): void;
 }
@@ -53,7 +50,7 @@ export interface Wire extends AsyncDisposable {
   readonly linkLocal: string | undefined;
   readonly ports: readonly WirePort[];
   /** The first port's descriptor. */
-  readonly tapFd: number | undefined;
+  readonly tapFd: number;
   /** Closes this process's descriptors of all ports. */
   handOver(): void;
 }
@@ -72,84 +69,63 @@ export async function createWire(options: WireOptions): Promise<Wire> {
     );
   }
   const address = parseCidr(options.address, 4);
+  const wantedIpv6 = options.ipv6 === undefined ? undefined : parseCidr(options.ipv6, 6);
   const hasIpv6 = existsSync("/proc/sys/net/ipv6");
-  const ipv6 = options.ipv6 === undefined || !hasIpv6 ? undefined : parseCidr(options.ipv6, 6);
-  const ports: OpenPort[] = [];
-  const bridged = (options.ports ?? 1) > 1;
+  const mac = options.mac ?? macFor(options.name);
+  const ends: Ends = {
+    address,
+    ipv6: hasIpv6 ? wantedIpv6 : undefined,
+    linkLocal: hasIpv6 ? linkLocalOf(mac) : undefined,
+    mac,
+  };
+  const taps: Tap[] = [];
+  const count = options.ports ?? 1;
+  const bridge = count > 1 ? options.name : undefined;
+  const vnetHeader = options.vnetHeader ?? true;
   try {
-    for (let i = 0; i < (options.ports ?? 1); i++) {
-      ports.push(await openPort(bridged ? `${options.name}-${i}` : options.name, options));
-    }
-    const mac = options.mac ?? macFor(options.name);
-    const linkLocal = hasIpv6 ? linkLocalOf(mac) : undefined;
-    const six = [...(linkLocal ? [`${linkLocal}/64`] : []), ...(ipv6 ? [ipv6.text] : [])];
-    await ip(
-      [...linkCommands(options, mac, ports), ...addressCommands(options, address, ipv6, six)],
-      options,
-    );
+    const first = await openTap({ name: bridge ? `${bridge}-0` : options.name, vnetHeader });
+    taps.push(first);
+    while (taps.length < count) taps.push(await openTap({ name: `${bridge}-${taps.length}`, vnetHeader }));
+    await ip([...linkCommands(options, ends, taps), ...addressCommands(options, ends)], options);
     const mtu = options.mtu ?? 1500;
-    options.report?.("wire", { name: options.name, address: address.text, mac, mtu, ports: ports.length });
-    const handOver = () => {
-      for (const port of ports) port.handOver();
-    };
-    const [first] = ports;
-    const remove = bridged ? [options.name] : [];
+    options.report?.("wire", { name: options.name, address: address.text, mac, mtu, ports: count });
     return {
+      ...ends,
       name: options.name,
-      mac,
       mtu,
-      address,
-      ipv6,
-      linkLocal,
-      ports,
-      tapFd: first?.fd,
-      handOver,
-      [Symbol.asyncDispose]: () => takeDown(ports, remove),
+      ports: taps.map((tap) => ({ name: tap.name, fd: tap.fd, handOver: () => tap.close() })),
+      tapFd: first.fd,
+      handOver: () => closeAll(taps),
+      [Symbol.asyncDispose]: () => takeDown(taps, bridge),
     };
   } catch (error) {
-    await takeDown(ports, bridged ? [options.name] : []);
+    await takeDown(taps, bridge);
     throw error;
   }
 }
 
-interface OpenPort extends WirePort {
-  readonly persistent: boolean;
-}
+type Ends = Pick<Wire, "address" | "ipv6" | "linkLocal" | "mac">;
 
-async function openPort(name: string, options: WireOptions): Promise<OpenPort> {
-  const vnetHeader = options.vnetHeader ?? true;
-  let tap: Tap;
-  try {
-    tap = await openTap({ name, vnetHeader });
-  } catch (error) {
-    if (errorCode(error) !== "KOFFI_MISSING") throw error;
-    await ip([`tuntap add dev ${name} mode tap${vnetHeader ? " vnet_hdr" : ""}`], options);
-    return { name, fd: undefined, persistent: true, handOver: () => undefined };
-  }
-  return { name, fd: tap.fd, persistent: false, handOver: () => tap.close() };
-}
-
-function linkCommands(options: WireOptions, mac: string, ports: readonly OpenPort[]): readonly string[] {
-  const { name, mtu } = options;
-  const commands: string[] = [];
-  if (ports.length > 1) {
-    commands.push(`link add name ${name} type bridge stp_state 0 forward_delay 0 mcast_snooping 0`);
-  }
-  for (const port of ports) {
-    if (mtu !== undefined) commands.push(`link set dev ${port.name} mtu ${mtu}`);
-    if (ports.length > 1) commands.push(`link set dev ${port.name} addrgenmode none master ${name} up`);
-  }
-  if (mtu !== undefined && ports.length > 1) commands.push(`link set dev ${name} mtu ${mtu}`);
-  commands.push(`link set dev ${name} address ${mac} addrgenmode none`);
-  return commands;
-}
-
-function addressCommands(
-  { name, clampCwnd }: WireOptions,
-  address: Cidr,
-  ipv6: Cidr | undefined,
-  ipv6Addresses: readonly string[],
+function linkCommands(
+  { name, mtu }: WireOptions,
+  { mac, linkLocal }: Ends,
+  taps: readonly Tap[],
 ): readonly string[] {
+  // The link-local address is given like the others: the kernel would wait for a carrier before it makes one up.
+  const noAddress = linkLocal === undefined ? "" : " addrgenmode none";
+  const size = mtu === undefined ? "" : ` mtu ${mtu}`;
+  const own = `link set dev ${name} address ${mac}${size}${noAddress}`;
+  if (taps.length === 1) return [own];
+  return [
+    `link add name ${name} type bridge stp_state 0 forward_delay 0 mcast_snooping 0`,
+    ...taps.map((tap) => `link set dev ${tap.name} master ${name}${size}${noAddress} up`),
+    own,
+  ];
+}
+
+function addressCommands({ name, clampCwnd }: WireOptions, ends: Ends): readonly string[] {
+  const { address, ipv6, linkLocal } = ends;
+  const ipv6Addresses = [...(linkLocal ? [`${linkLocal}/64`] : []), ...(ipv6 ? [ipv6.text] : [])];
   const commands = [
     `addr add ${address.text} brd + dev ${name}`,
     // Duplicate address detection would keep them from being used for the first seconds of a boot.
@@ -157,10 +133,10 @@ function addressCommands(
     `link set dev ${name} up`,
   ];
   if (clampCwnd === undefined) return commands;
+  const clamp = `cwnd lock ${clampCwnd}`;
   const source = `proto kernel scope link src ${address.host}`;
-  commands.push(`route replace ${address.network} dev ${name} ${source} cwnd lock ${clampCwnd}`);
-  if (ipv6)
-    commands.push(`route replace ${ipv6.network} dev ${name} proto kernel metric 256 cwnd lock ${clampCwnd}`);
+  commands.push(`route replace ${address.network} dev ${name} ${source} ${clamp}`);
+  if (ipv6) commands.push(`route replace ${ipv6.network} dev ${name} proto kernel metric 256 ${clamp}`);
   // What TCP remembers of earlier connections would take precedence over the routes.
   commands.push("tcp_metrics flush all");
   return commands;
@@ -179,11 +155,14 @@ function linkLocalOf(mac: string): string {
   return formatIp(Uint8Array.from([0xfe, 0x80, 0, 0, 0, 0, 0, 0, ...identifier]));
 }
 
-async function takeDown(ports: readonly OpenPort[], bridges: readonly string[]): Promise<void> {
-  for (const port of ports) port.handOver();
-  const present = await readFile("/proc/net/dev", "utf8");
-  const left = [...ports.filter((port) => port.persistent).map((port) => port.name), ...bridges].filter(
-    (name) => present.includes(` ${name}:`),
-  );
-  if (left.length > 0) await ip(left.map((name) => `link delete dev ${name}`));
+function closeAll(taps: readonly Tap[]): void {
+  for (const tap of taps) tap.close();
+}
+
+async function takeDown(taps: readonly Tap[], bridge: string | undefined): Promise<void> {
+  closeAll(taps);
+  if (bridge === undefined) return;
+  const devices = await readFile("/proc/net/dev", "utf8");
+  if (new RegExp(`^\\s*${bridge.replaceAll(".", "\\.")}:`, "m").test(devices))
+    await ip([`link delete dev ${bridge}`]);
 }

@@ -10,3 +10,4 @@
  */
 export { openTap, TUN_DEVICE, type Tap, type TapOptions } from "./open-tap.ts";
 export { TapStream, type TapStreamOptions, type TapStreamCounters } from "./tap-stream.ts";
+export { systemCalls } from "./system-calls.ts";
