@@ -19,7 +19,7 @@ const floors: readonly (readonly string[])[] = [
     "harness/qemu-launcher",
   ],
   ["harness/network"],
-  ["harness/lab", "harness/observe"],
+  ["harness/lab", "harness/observe", "vm-images"],
   ["harness/verdict"],
   ["harness/scenario"],
   ["harness/report"],
@@ -29,17 +29,19 @@ const floorOf = new Map(
   floors.flatMap((folders, floor) => folders.map((folder) => [folder, floor] as const)),
 );
 
-const sources = ["src", "harness"].flatMap((top) =>
+const sources = ["src", "harness", "vm-images"].flatMap((top) =>
   readdirSync(path.join(root, top), { recursive: true, encoding: "utf8" })
     .map((file) => path.posix.join(top, file))
     .filter((file) => file.endsWith(".ts") && !/node_modules|\/dist\/|^src\/ts-iscsi-pdu\/test\//.test(file)),
 );
 
-const folderOf = (file: string) => file.split("/").slice(0, 2).join("/");
+const folderOf = (file: string) =>
+  file.startsWith("vm-images/") ? "vm-images" : file.split("/").slice(0, 2).join("/");
 
 /** The folder that a specifier leads to, or undefined for a package or a Node.js module. */
 function imported(specifier: string, file: string): string | undefined {
   if (specifier === "ts-iscsi-pdu") return "src/ts-iscsi-pdu";
+  if (specifier === "#vm-images") return "vm-images";
   if (specifier.startsWith("#harness/")) return `harness/${specifier.slice(9)}`;
   if (specifier.startsWith("#")) return `src/${specifier.slice(1)}`;
   if (specifier.startsWith(".")) return folderOf(path.posix.join(path.posix.dirname(file), specifier));
