@@ -5,7 +5,6 @@ import {
   type OperationalKey,
   type OperationalValues,
 } from "../src/negotiation/key-table.ts";
-import { parseBinary, parseNumber, writeBinary } from "../src/negotiation/values.ts";
 
 type Wishes = Partial<OperationalValues>;
 
@@ -140,18 +139,6 @@ test("full feature phase allows the keys whose use is not limited to login", (t)
   t.is(negotiation.receive("MaxRecvDataSegmentLength", "1024"), undefined);
   t.is(negotiation.receive("MaxRecvDataSegmentLength", "4096"), undefined);
   t.is(negotiation.results.MaxRecvDataSegmentLength, 4096);
-});
-
-test("numbers and binary values are read in all forms of section 6.1", (t) => {
-  t.is(parseNumber("0x1fF"), 511);
-  for (const text of ["", "-1", "1.5", "0x", "1e3", " 1", "99999999999999999999"])
-    t.is(parseNumber(text), undefined);
-  t.deepEqual(parseBinary("0x0aFf"), Buffer.from([0x0a, 0xff]));
-  t.deepEqual(parseBinary("0xaff"), Buffer.from([0x0a, 0xff]));
-  t.deepEqual(parseBinary("0bCv8="), Buffer.from([0x0a, 0xff]));
-  for (const text of ["", "0x", "0b", "0bCv8", "0b====", "0aff", "Cv8=", "0xgg"])
-    t.is(parseBinary(text), undefined);
-  t.is(writeBinary(Uint8Array.of(0, 255)), "0x00ff");
 });
 
 test("the table has each default inside its own range", (t) => {

@@ -1,4 +1,4 @@
-import { parseBoolean, parseNumber } from "./values.ts";
+import { parseBoolean, parseList, parseNumber, writeBoolean } from "../text-values.ts";
 
 export type KeyValue = string | number | boolean;
 
@@ -75,9 +75,9 @@ export function boolean(
     ...common(section, options),
     default: initial,
     range: "Yes or No",
-    parse: parseBoolean,
+    parse: booleanOf,
     settle: (offered, own) => {
-      if (parseBoolean(offered) === undefined) return undefined;
+      if (booleanOf(offered) === undefined) return undefined;
       return offered === decisive ? decisive : own;
     },
     permits: (offered, answer) => offered !== decisive || answer === decisive,
@@ -98,10 +98,10 @@ export function list(
     range: known.join(" or "),
     parse: (text) => (known.includes(text) ? text : undefined),
     settle: (offered, own) => {
-      const allowed = own.split(",");
-      return offered.split(",").find((choice) => known.includes(choice) && allowed.includes(choice));
+      const allowed = parseList(own);
+      return parseList(offered).find((choice) => known.includes(choice) && allowed.includes(choice));
     },
-    permits: (offered, answer) => offered.split(",").includes(answer),
+    permits: (offered, answer) => parseList(offered).includes(answer),
   };
 }
 
@@ -124,13 +124,20 @@ export function declaredNumber(
   };
 }
 
-function numberWithin(text: string, low: number, high: number): number | undefined {
-  const value = parseNumber(text);
-  return value !== undefined && value >= low && value <= high ? value : undefined;
-}
-
 /** A value as it stands on the wire. */
 export function writeValue(value: KeyValue): string {
-  if (typeof value === "boolean") return value ? "Yes" : "No";
-  return String(value);
+  return typeof value === "boolean" ? writeBoolean(value) : String(value);
+}
+
+const numberWithin = (text: string, min: number, max: number) =>
+  attempt(() => parseNumber(text, { min, max }));
+const booleanOf = (text: string) => attempt(() => parseBoolean(text));
+
+/** A malformed value is no exception here: it is answered with `Reject`. */
+function attempt<T>(parse: () => T): T | undefined {
+  try {
+    return parse();
+  } catch {
+    return undefined;
+  }
 }

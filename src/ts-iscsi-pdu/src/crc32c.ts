@@ -1,0 +1,82 @@
+import { u32le } from "./bytes.ts";
+
+/**
+ * CRC32C (Castagnoli) of `data`; with `seed`, the CRC of what came before continues: crc(b, crc(a)) = crc(a + b).
+ * `crc32c` of `@node-rs/crc32` has this form too.
+ */
+export type Crc32c = (data: Uint8Array, seed?: number) => number;
+
+/** From this length on a native function that was set is faster than the JavaScript one (measured: 128 to 192). */
+export const NATIVE_CRC32C_FROM = 192;
+
+/** CRC32C in JavaScript, eight bytes a step. The check value of "123456789" is 0xe3069283. */
+export const crc32cJs: Crc32c = (data, seed = 0) => {
+  const t = tables;
+  const length = data.length;
+  const whole = length - (length & 7);
+  let crc = ~seed;
+  let at = 0;
+  for (; at < whole; at += 8) {
+    const low = crc ^ u32le(data, at);
+    const high = u32le(data, at + 4);
+    crc =
+      (t[0x700 | (low & 0xff)] ?? 0) ^
+      (t[0x600 | ((low >>> 8) & 0xff)] ?? 0) ^
+      (t[0x500 | ((low >>> 16) & 0xff)] ?? 0) ^
+      (t[0x400 | (low >>> 24)] ?? 0) ^
+      (t[0x300 | (high & 0xff)] ?? 0) ^
+      (t[0x200 | ((high >>> 8) & 0xff)] ?? 0) ^
+      (t[0x100 | ((high >>> 16) & 0xff)] ?? 0) ^
+      (t[high >>> 24] ?? 0);
+  }
+  for (; at < length; at += 1) crc = (crc >>> 8) ^ (t[(crc ^ (data[at] ?? 0)) & 0xff] ?? 0);
+  return ~crc >>> 0;
+};
+
+/** JavaScript for short data, `native` for long: the call into native code costs more than a header's CRC. */
+export function hybridCrc32c(native: Crc32c, from: number = NATIVE_CRC32C_FROM): Crc32c {
+  return (data, seed) => (data.length < from ? crc32cJs(data, seed) : native(data, seed ?? 0));
+}
+
+/** The CRC32C that framers and encoders use unless their options name another. */
+export function defaultCrc32c(): Crc32c {
+  return current;
+}
+
+/**
+ * Makes a native CRC32C the default for long data, for every framer and encoder made afterwards; without an
+ * argument, JavaScript again. Throws when the function does not compute CRC32C.
+ */
+export function setCrc32c(native?: Crc32c): void {
+  if (native === undefined) {
+    current = crc32cJs;
+    return;
+  }
+  const check = Uint8Array.from("123456789", (char) => char.charCodeAt(0));
+  if (
+    native(check) !== 0xe306_9283 ||
+    native(check.subarray(4), native(check.subarray(0, 4))) !== 0xe306_9283
+  ) {
+    throw new TypeError("setCrc32c: the function does not compute CRC32C with a continuing seed");
+  }
+  current = hybridCrc32c(native);
+}
+
+let current: Crc32c = crc32cJs;
+
+/** Eight tables of 256 entries in one: entry n of table k is the CRC of byte n followed by k zero bytes. */
+const tables = buildTables();
+
+function buildTables(): Int32Array {
+  const built = new Int32Array(8 * 256);
+  for (let byte = 0; byte < 256; byte += 1) {
+    let crc = byte;
+    for (let bit = 0; bit < 8; bit += 1) crc = (crc >>> 1) ^ ((crc & 1) === 0 ? 0 : 0x82f6_3b78);
+    built[byte] = crc;
+  }
+  for (let at = 256; at < built.length; at += 1) {
+    const before = built[at - 256] ?? 0;
+    built[at] = (before >>> 8) ^ (built[before & 0xff] ?? 0);
+  }
+  return built;
+}
