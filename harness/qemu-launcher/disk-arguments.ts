@@ -64,6 +64,13 @@ function rootPort(disk: DiskSpec, index: number, machine: MachineSpec["machine"]
 
 function devices(disk: DiskSpec, index: number, machine: MachineSpec["machine"]): string[] {
   const cdrom = disk.media === "cdrom";
+  const ata = disk.controller === "ide" || disk.controller === "ahci";
+  if (ata && !cdrom && disk.readOnly === true) {
+    throw new UsageError(
+      "DISK_CONTROLLER",
+      `${disk.id}: an ATA disk cannot be read-only; use virtio-blk or SCSI`,
+    );
+  }
   const common = { id: disk.id, drive: `${disk.id}-image`, bootindex: disk.bootIndex };
   if (disk.controller === "ide") {
     if (machine === "q35") throw new UsageError("DISK_CONTROLLER", `${disk.id}: q35 has no IDE; use ahci`);
