@@ -20,7 +20,7 @@ export const scsiResponseCodes: CodeTable = codeTable("RFC 7143 §11.4.3", ScsiR
   TargetFailure: "target failure",
 });
 
-/** Functions 9 to 12 need iSCSIProtocolLevel 2 (RFC 7144 §4). */
+/** Functions 9 to 12 need iSCSIProtocolLevel 2 (RFC 7144 §6). */
 export const TmfFunction = {
   AbortTask: 1,
   AbortTaskSet: 2,
@@ -59,7 +59,7 @@ export const TmfResponseCode = {
   ReassignmentNotSupported: 4,
   FunctionNotSupported: 5,
   AuthorizationFailed: 6,
-  /** RFC 7144 §5.3: the answer "yes" to a query. */
+  /** RFC 7144 §6: the answer "yes" to a query. */
   FunctionSucceeded: 7,
   FunctionRejected: 255,
 } as const;

@@ -19,6 +19,7 @@ export {
   type AhsSegment,
 } from "./ahs.ts";
 export { pduAhs, viewPdu, VIEWS, writePdu, type AnyPdu, type PduInit } from "./any-pdu.ts";
+export { checkPdu } from "./check.ts";
 export { CodeTable, type CodeEntry } from "./code-table.ts";
 export * from "./codes.ts";
 export { padded, putU32le, u32le } from "./bytes.ts";
@@ -32,7 +33,10 @@ export {
 } from "./crc32c.ts";
 export { Encoder, type EncoderOptions, type HeaderPatch } from "./encoder.ts";
 export { ProtocolError, type ProtocolErrorCode, type ProtocolErrorInit } from "./errors.ts";
-export type { PduFields, UnknownPduFields } from "./fields.ts";
+export { FIELD_TABLES, findField } from "./field-tables.ts";
+export { readField, writeField, type Field, type FieldKind, type FieldValue } from "./field.ts";
+export type { Init, PduFields, UnknownPduFields } from "./fields.ts";
+export { formatFields, formatPdu, pduRows, type FieldRow } from "./format.ts";
 export { Framer, type FramerOptions, type FrameSink } from "./framer.ts";
 export { decodeIsid, encodeIsid, formatIsid, ISID_LENGTH, type Isid } from "./isid.ts";
 export {
@@ -44,10 +48,7 @@ export {
   type Lun,
   type LunValue,
 } from "./lun.ts";
-export {
-  KeyNegotiation,
-  type KeyNegotiationOptions,
-} from "./negotiation/key-negotiation.ts";
+export { KeyNegotiation, type KeyNegotiationOptions } from "./negotiation/key-negotiation.ts";
 export { writeValue, type KeyRule, type KeyUse, type KeyValue } from "./negotiation/key-rule.ts";
 export {
   defaultValues,

@@ -46,9 +46,14 @@ export abstract class PduView {
     return (u8(this.bytes, this.offset + 1) & 0x80) !== 0;
   }
 
-  /** Bytes of additional header segments (TotalAHSLength × 4). */
+  /** Words of 4 bytes that the additional header segments take. */
+  get totalAhsLength(): number {
+    return u8(this.bytes, this.offset + 4);
+  }
+
+  /** Bytes of additional header segments. */
   get ahsLength(): number {
-    return u8(this.bytes, this.offset + 4) * 4;
+    return this.totalAhsLength * 4;
   }
 
   /** DataSegmentLength: bytes of data without padding. */

@@ -73,7 +73,7 @@ export interface TmfResponseFields extends ResponseFields {
   readonly final: boolean;
   /** One of TmfResponseCode, or a code that it lacks. */
   readonly response: number;
-  /** Additional Response Information, 3 bytes, for QUERY ASYNCHRONOUS EVENT (RFC 7144 §5.3). */
+  /** Additional Response Information, 3 bytes, for QUERY ASYNCHRONOUS EVENT (RFC 7144 §6). */
   readonly additionalInformation: number;
 }
 export type TmfResponseInit = Init<
