@@ -14,3 +14,14 @@ export { ClientArchitecture } from "./dhcp/client.ts";
 export type { DhcpLease } from "./dhcp/dhcp-server.ts";
 export type { DhcpOptionValues, IpxeOptionValues } from "./dhcp/options.ts";
 export type { RouterAdvertisementConfig } from "./ra/router-advertiser.ts";
+export type { BootFiles, BootFilesOptions } from "./files/boot-files.ts";
+export type { TftpConfig } from "./tftp/tftp-server.ts";
+export type { HttpConfig } from "./http/http-server.ts";
+export { formatRootPath, type RootPath } from "./scripts/root-path.ts";
+export { sanbootScript, type SanbootScript } from "./scripts/sanboot-script.ts";
+export {
+  pxelinuxConfig,
+  pxelinuxConfigName,
+  type PxelinuxConfig,
+  type PxelinuxEntry,
+} from "./scripts/pxelinux-config.ts";

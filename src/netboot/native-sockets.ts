@@ -1,4 +1,3 @@
-import { createRequire } from "node:module";
 import { getSystemErrorName } from "node:util";
 import { LabError } from "#core";
 
@@ -29,43 +28,31 @@ export class SystemCallError extends Error {
   }
 }
 
-let loaded: NativeSockets | undefined | null;
+let loaded: Promise<NativeSockets | undefined> | undefined;
 
-/** The native calls, or undefined where koffi or the C library is missing. */
-export function nativeSockets(): NativeSockets | undefined {
-  if (loaded === undefined) loaded = load() ?? null;
-  return loaded ?? undefined;
+/** The native calls, or undefined where koffi does not load or the system is not Linux. */
+export function nativeSockets(): Promise<NativeSockets | undefined> {
+  loaded ??= load();
+  return loaded;
 }
 
-/** Like `nativeSockets`, but a LabError that says what is not possible without them. */
-export function requireNativeSockets(purpose: string): NativeSockets {
-  const native = nativeSockets();
+/** Like `nativeSockets`, but a LabError KOFFI_MISSING that says what is not possible without them. */
+export async function requireNativeSockets(purpose: string): Promise<NativeSockets> {
+  const native = await nativeSockets();
   if (!native) {
     throw new LabError(
       "KOFFI_MISSING",
-      `${purpose} needs the optional package koffi on Linux, which does not load here; run "npm ci --include=optional"`,
+      `${purpose} needs the optional package koffi on Linux, which does not load here: run 'npm ci' without --omit=optional`,
     );
   }
   return native;
 }
 
-type Call = (...args: readonly unknown[]) => number;
-
-interface Koffi {
-  load(path: string): { func(prototype: string): Call };
-  errno(): number;
-}
-
-function load(): NativeSockets | undefined {
+async function load(): Promise<NativeSockets | undefined> {
   if (process.platform !== "linux") return undefined;
-  let koffi: Koffi;
-  let library: ReturnType<Koffi["load"]>;
-  try {
-    koffi = createRequire(import.meta.url)("koffi") as Koffi;
-    library = koffi.load("libc.so.6");
-  } catch {
-    return undefined;
-  }
+  const koffi = await import("koffi").then(({ default: koffi }) => koffi).catch(() => undefined);
+  if (!koffi) return undefined;
+  const library = koffi.load(null);
   const socket = library.func("int socket(int, int, int)");
   const setsockopt = library.func("int setsockopt(int, int, int, const void *, uint32_t)");
   const bind = library.func("int bind(int, const void *, uint32_t)");

@@ -1,4 +1,4 @@
-import { LabError, errorMessage } from "#core";
+import { LabError, errorCode, errorMessage } from "#core";
 import type { Wire } from "./wire.ts";
 
 /** Turns the failure to open a socket into a LabError that names port, interface and cure. */
@@ -9,7 +9,7 @@ export function socketError(
 ): LabError {
   const init = { cause: error, details: { interface: wire.name, address: wire.address, port } };
   const place = `${protocol} port ${port} on ${wire.name} (${wire.address})`;
-  switch ((error as NodeJS.ErrnoException).code) {
+  switch (errorCode(error)) {
     case "EADDRINUSE": {
       const show = protocol === "UDP" ? "ss -ulpn" : "ss -tlpn";
       return new LabError(

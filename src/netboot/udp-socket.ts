@@ -7,54 +7,106 @@ import type { Wire } from "./wire.ts";
 
 export interface UdpSocketOptions {
   readonly wire: Wire;
+  /** 0 for any free one. */
   readonly port: number;
-  /** The local address; `0.0.0.0` where broadcasts are to be received as well. */
-  readonly address: string;
+  /** Whether datagrams to broadcast addresses are wanted too; else only those to the wire's address. */
+  readonly broadcast: boolean;
+  /** What the socket is for, in errors. */
   readonly service: string;
+  readonly onMessage: (datagram: Buffer, from: RemoteInfo) => void;
+  /** An ICMP error for an earlier datagram, as a rule: that peer is gone, the others are not. */
+  readonly onError: (error: Error) => void;
 }
 
 /**
- * A UDP socket that receives from, and sends through, one interface only, whatever other interfaces and routes the
- * network namespace has. The port is taken without SO_REUSEADDR, so a second server on it is an error.
+ * UDP on one wire. The socket receives from, and sends through, that interface only, whatever other interfaces and
+ * routes the network namespace has. The port is not shared, so a second server on it is an error.
  *
- * Where koffi is missing the socket is bound by its address alone.
- * @throws LabError PORT_IN_USE, PORT_FORBIDDEN, INTERFACE_MISSING or ADDRESS_MISSING
+ * Where koffi is missing the interface cannot be named. Then a socket bound to the wire's address does the sending,
+ * since its broadcasts leave by the interface of that address, and a second one receives broadcasts, from everywhere.
  */
-export async function openUdpSocket(options: UdpSocketOptions): Promise<Socket> {
-  const native = nativeSockets();
-  const socket = createSocket("udp4");
+export class UdpSocket implements AsyncDisposable {
+  readonly #sockets: readonly Socket[];
+  readonly #sending = new Set<Promise<unknown>>();
+
+  private constructor(sockets: readonly Socket[]) {
+    this.#sockets = sockets;
+  }
+
+  /** @throws LabError PORT_IN_USE, PORT_FORBIDDEN, INTERFACE_MISSING or ADDRESS_MISSING */
+  static async open(options: UdpSocketOptions): Promise<UdpSocket> {
+    const native = await nativeSockets();
+    const sockets: Socket[] = [];
+    try {
+      for (const binding of bindings(options, native)) sockets.push(await bound(binding));
+    } catch (error) {
+      for (const socket of sockets) socket.close();
+      throw socketError(error, "UDP", options);
+    }
+    for (const socket of sockets) {
+      socket.setBroadcast(true);
+      socket.on("message", options.onMessage);
+      socket.on("error", options.onError);
+    }
+    return new UdpSocket(sockets);
+  }
+
+  get port(): number {
+    return this.#sockets[0]?.address().port ?? 0;
+  }
+
+  /** Resolves, when the system took the datagram or refused it, to what went wrong. Any datagram may be lost. */
+  send(data: Uint8Array, to: Pick<RemoteInfo, "address" | "port">): Promise<Error | undefined> {
+    const { promise, resolve } = Promise.withResolvers<Error | undefined>();
+    this.#sending.add(promise);
+    this.#sockets[0]?.send(data, to.port, to.address, (error) => {
+      this.#sending.delete(promise);
+      resolve(error ?? undefined);
+    });
+    return promise;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    for (const socket of this.#sockets) socket.removeAllListeners("message");
+    await Promise.all(this.#sending);
+    await Promise.all(
+      this.#sockets.map(async (socket) => {
+        const closed = once(socket, "close");
+        socket.close();
+        await closed;
+      }),
+    );
+  }
+}
+
+/** How one socket is bound: to a descriptor that is bound already, or by Node.js itself. */
+type Binding =
+  | { readonly fd: number }
+  | { readonly address: string; readonly port: number; readonly reuseAddr: boolean };
+
+/** The sockets that a wire takes; the first one sends. */
+function* bindings(options: UdpSocketOptions, native: NativeSockets | undefined): Generator<Binding> {
+  const { wire, port, broadcast } = options;
+  if (native) {
+    yield { fd: boundToDevice(native, options) };
+  } else {
+    yield { address: wire.address, port, reuseAddr: broadcast };
+    if (broadcast) yield { address: "0.0.0.0", port, reuseAddr: true };
+  }
+}
+
+async function bound(binding: Binding): Promise<Socket> {
+  const reuseAddr = "reuseAddr" in binding && binding.reuseAddr;
+  const socket = createSocket({ type: "udp4", reuseAddr });
   try {
-    const bound = once(socket, "listening");
-    if (native) socket.bind({ fd: boundToDevice(native, options), exclusive: true });
-    else socket.bind({ port: options.port, address: options.address, exclusive: true });
-    await bound;
-    socket.setBroadcast(true);
+    const listening = once(socket, "listening");
+    socket.bind({ ...binding, exclusive: true });
+    await listening;
     return socket;
   } catch (error) {
     socket.close();
-    throw socketError(error, "UDP", options);
+    throw error;
   }
-}
-
-/** Sends and tells whether the system took it. A datagram may be lost at any time, so this is never fatal. */
-export async function sendDatagram(
-  socket: Socket,
-  data: Uint8Array,
-  to: Pick<RemoteInfo, "address" | "port">,
-): Promise<Error | undefined> {
-  const { promise, resolve } = Promise.withResolvers<Error | undefined>();
-  try {
-    socket.send(data, to.port, to.address, (error) => resolve(error ?? undefined));
-  } catch (error) {
-    resolve(error as Error);
-  }
-  return promise;
-}
-
-export async function closeUdpSocket(socket: Socket): Promise<void> {
-  const closed = once(socket, "close");
-  socket.close();
-  await closed;
 }
 
 const AF_INET = 2;
@@ -64,14 +116,14 @@ const SOCK_CLOEXEC = 0o2000000;
 const SOL_SOCKET = 1;
 const SO_BINDTODEVICE = 25;
 
-function boundToDevice(native: NativeSockets, { wire, port, address }: UdpSocketOptions): number {
+function boundToDevice(native: NativeSockets, { wire, port, broadcast }: UdpSocketOptions): number {
   const fd = native.socket(AF_INET, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
   try {
     native.setOption(fd, SOL_SOCKET, SO_BINDTODEVICE, Buffer.from(`${wire.name}\0`));
     const name = Buffer.alloc(16);
     name.writeUInt16LE(AF_INET, 0);
     name.writeUInt16BE(port, 2);
-    name.writeUInt32BE(parseIpv4(address) ?? 0, 4);
+    name.writeUInt32BE(broadcast ? 0 : (parseIpv4(wire.address) ?? 0), 4);
     native.bind(fd, name);
     return fd;
   } catch (error) {

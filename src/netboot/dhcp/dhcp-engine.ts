@@ -95,18 +95,17 @@ export class DhcpEngine {
         return this.#request(exchange, subnet);
       case MessageType.Inform:
         return this.#answer(exchange, MessageType.Ack, 0);
-      case MessageType.Decline: {
-        const declined = addressOption(exchange.message, "requestedAddress");
-        const held = subnet.pool.held(exchange.key);
-        if (declined !== undefined && held?.address === declined) subnet.pool.decline(declined);
-        return undefined;
-      }
+      case MessageType.Decline:
+        return this.#decline(exchange, subnet);
       case MessageType.Release:
         subnet.pool.release(exchange.key, exchange.message.ciaddr);
-        return undefined;
-      default:
-        return undefined;
+        break;
+      case MessageType.Offer:
+      case MessageType.Ack:
+      case MessageType.Nak:
+        break;
     }
+    return undefined;
   }
 
   #discover(exchange: Exchange, subnet: Subnet): Outgoing | undefined {
@@ -142,6 +141,12 @@ export class DhcpEngine {
     }
     pool.bind(key, address, this.#leaseSeconds);
     return this.#answer(exchange, MessageType.Ack, address);
+  }
+
+  #decline(exchange: Exchange, subnet: Subnet): undefined {
+    const declined = addressOption(exchange.message, "requestedAddress");
+    const held = subnet.pool.held(exchange.key);
+    if (declined !== undefined && held?.address === declined) subnet.pool.decline(declined);
   }
 
   /** A proxy's offer, or the answer of a boot server on port 4011; neither gives out an address. */
@@ -258,7 +263,7 @@ export class DhcpEngine {
     const byIdentifier = this.#config.identifyBy === "client-identifier" || client.mac === "";
     if (byIdentifier && client.clientIdentifier)
       return `id ${Buffer.from(client.clientIdentifier).toString("hex")}`;
-    return `${message.htype} ${client.mac}`;
+    return message.htype === 1 ? client.mac : `${message.htype}/${client.mac}`;
   }
 }
 

@@ -1,7 +1,6 @@
-import type { RemoteInfo, Socket } from "node:dgram";
 import { errorMessage, type Clock, type Report } from "#core";
 import { formatIpv4 } from "../ipv4.ts";
-import { closeUdpSocket, openUdpSocket, sendDatagram } from "../udp-socket.ts";
+import { UdpSocket } from "../udp-socket.ts";
 import type { Wire } from "../wire.ts";
 import type { DhcpConfig } from "./config.ts";
 import { DHCP_PORT, DhcpEngine, PXE_PORT, type Outgoing } from "./dhcp-engine.ts";
@@ -16,8 +15,7 @@ export interface DhcpLease extends Omit<Lease, "address"> {
 export class DhcpServer implements AsyncDisposable {
   readonly #engine: DhcpEngine;
   readonly #report: Report;
-  readonly #sockets: Socket[] = [];
-  readonly #sending = new Set<Promise<void>>();
+  readonly #sockets: UdpSocket[] = [];
 
   private constructor(engine: DhcpEngine, report: Report) {
     this.#engine = engine;
@@ -46,34 +44,36 @@ export class DhcpServer implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    for (const socket of this.#sockets) socket.removeAllListeners("message");
-    await Promise.all(this.#sending);
-    await Promise.all(this.#sockets.splice(0).map((socket) => closeUdpSocket(socket)));
+    await Promise.all(this.#sockets.splice(0).map((socket) => socket[Symbol.asyncDispose]()));
   }
 
   async #listen(wire: Wire): Promise<void> {
-    const service = "DHCP server";
     for (const port of [DHCP_PORT, PXE_PORT] as const) {
-      const socket = await openUdpSocket({ wire, port, address: "0.0.0.0", service });
-      this.#sockets.push(socket);
-      socket.on("message", (datagram: Buffer, from: RemoteInfo) => {
-        const reply = this.#engine.handle({ datagram, wire, from, port });
-        if (reply) this.#send(socket, wire, reply);
+      const socket = await UdpSocket.open({
+        wire,
+        port,
+        broadcast: true,
+        service: "DHCP server",
+        onMessage: (datagram, from) => {
+          const reply = this.#engine.handle({ datagram, wire, from, port });
+          if (reply) void this.#send(socket, wire, reply);
+        },
+        onError: (error) => this.#failed(wire, error),
       });
-      // An ICMP error for an earlier reply shows up here; that client is gone, the others are not.
-      socket.on("error", (error) => this.#failed(wire, error));
+      this.#sockets.push(socket);
     }
   }
 
-  #send(socket: Socket, wire: Wire, { bytes, to }: Outgoing): void {
-    const sent = sendDatagram(socket, bytes, to).then((error) => {
-      if (error) this.#failed(wire, error, to.address);
-      this.#sending.delete(sent);
-    });
-    this.#sending.add(sent);
+  async #send(socket: UdpSocket, wire: Wire, { bytes, to }: Outgoing): Promise<void> {
+    const error = await socket.send(bytes, to);
+    if (error) this.#failed(wire, error, to.address);
   }
 
   #failed(wire: Wire, error: Error, to?: string): void {
-    this.#report("dhcp-error", { interface: wire.name, ip: to, reason: errorMessage(error) });
+    this.#report("dhcp-error", {
+      interface: wire.name,
+      ...(to !== undefined && { ip: to }),
+      reason: errorMessage(error),
+    });
   }
 }

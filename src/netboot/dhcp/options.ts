@@ -117,9 +117,9 @@ export function readOption<T extends OptionTable, K extends keyof T>(
   options: RawOptions,
   name: K,
 ): OptionTypes[T[K]["type"]] | undefined {
-  const definition: OptionDefinition = table[name] as OptionDefinition;
+  const definition: T[K] = table[name];
   const bytes = options.get(definition.code);
-  return bytes && (decodeValue(definition.type, bytes) as OptionTypes[T[K]["type"]] | undefined);
+  return bytes && decodeValue<T[K]["type"]>(definition.type, bytes);
 }
 
 /** Encodes values by name, in the order of the table. Throws RangeError, TypeError or UsageError for a bad value. */
@@ -131,18 +131,8 @@ export function encodeOptions<T extends OptionTable>(
   for (const [name, definition] of Object.entries(table)) {
     const value = values[name];
     if (value === undefined) continue;
+    // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- the signature has paired value and type by name
     encoded.set(definition.code, encodeValue(definition.type, value as never));
   }
   return encoded;
-}
-
-/** Every known option that is present and well-formed, by name. */
-export function decodeOptions<T extends OptionTable>(table: T, options: RawOptions): OptionValues<T> {
-  const values: Record<string, unknown> = {};
-  for (const [name, definition] of Object.entries(table)) {
-    const bytes = options.get(definition.code);
-    const value = bytes && decodeValue(definition.type, bytes);
-    if (value !== undefined) values[name] = value;
-  }
-  return values as OptionValues<T>;
 }

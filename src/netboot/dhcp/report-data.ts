@@ -9,7 +9,7 @@ type ReportData = Readonly<Record<string, unknown>>;
 
 /** What a client's message says, for the timeline. */
 export function describeRequest(message: DhcpMessage, client: DhcpClient, wire: Wire): ReportData {
-  return {
+  return present({
     interface: wire.name,
     mac: client.mac,
     xid: message.xid,
@@ -22,7 +22,7 @@ export function describeRequest(message: DhcpMessage, client: DhcpClient, wire: 
     architectures: client.architectures,
     ipxe: client.ipxe,
     requested: readOption(DHCP_OPTIONS, message.options, "parameterRequestList"),
-  };
+  });
 }
 
 export interface ReplyDescription {
@@ -39,7 +39,7 @@ export interface ReplyDescription {
 /** What this server answers. Of the options, only those whose values are no secret in any configuration are told. */
 export function describeReply(reply: ReplyDescription): ReportData {
   const { message, client, wire, options, dropped } = reply;
-  return {
+  return present({
     interface: wire.name,
     mac: client.mac,
     xid: message.xid,
@@ -52,10 +52,14 @@ export function describeReply(reply: ReplyDescription): ReportData {
     initiatorName: readOption(DHCP_OPTIONS, options, "initiatorName"),
     relay: message.giaddr === 0 ? undefined : formatIpv4(message.giaddr),
     ...(dropped.length > 0 && { dropped }),
-  };
+  });
 }
 
 /** `http://user:password@host/` without the part before the @. */
 function withoutCredentials(url: string | undefined): string | undefined {
   return url?.replace(/^([a-z+.-]+:(?:\/\/)?)[^/@]*@/i, "$1");
+}
+
+function present(data: ReportData): ReportData {
+  return Object.fromEntries(Object.entries(data).filter(([, value]) => value !== undefined));
 }

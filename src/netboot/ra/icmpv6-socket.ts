@@ -1,5 +1,5 @@
 import { endianness } from "node:os";
-import { LabError, errorMessage } from "#core";
+import { LabError, errorCode, errorMessage } from "#core";
 import { requireNativeSockets, type NativeSockets } from "../native-sockets.ts";
 import { formatIpv6, ipv6Bytes } from "./router-advertisement.ts";
 
@@ -43,8 +43,8 @@ export class Icmpv6Socket implements Disposable {
   }
 
   /** @throws LabError KOFFI_MISSING, RAW_SOCKET_FORBIDDEN, INTERFACE_MISSING or IPV6_MISSING */
-  static open(interfaceName: string): Icmpv6Socket {
-    const native = requireNativeSockets("the IPv6 router advertisement");
+  static async open(interfaceName: string): Promise<Icmpv6Socket> {
+    const native = await requireNativeSockets("the IPv6 router advertisement");
     let fd: number | undefined;
     try {
       const index = native.interfaceIndex(interfaceName);
@@ -90,7 +90,7 @@ export class Icmpv6Socket implements Disposable {
 function openError(error: unknown, interfaceName: string): LabError {
   const what = `router advertisement on ${interfaceName}`;
   const init = { cause: error, details: { interface: interfaceName } };
-  switch ((error as NodeJS.ErrnoException).code) {
+  switch (errorCode(error)) {
     case "EPERM":
     case "EACCES":
       return new LabError(
@@ -113,9 +113,7 @@ function openError(error: unknown, interfaceName: string): LabError {
         init,
       );
     default:
-      return error instanceof LabError
-        ? error
-        : new LabError("SOCKET_FAILED", `${what}: ${errorMessage(error)}`, init);
+      return new LabError("SOCKET_FAILED", `${what}: ${errorMessage(error)}`, init);
   }
 }
 

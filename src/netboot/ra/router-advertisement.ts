@@ -49,9 +49,8 @@ export function ipv6Bytes(text: string): Uint8Array {
     throw new UsageError("BAD_ADDRESS", `"${text}" is no IPv6 address; write it as fd12:3456:789a:1::1`);
   }
   const [head = "", tail] = text.split("::");
-  const groups = (part: string) => (part === "" ? [] : part.split(":"));
-  const before = groups(head);
-  const after = tail === undefined ? [] : groups(tail);
+  const before = head === "" ? [] : head.split(":");
+  const after = tail === undefined || tail === "" ? [] : tail.split(":");
   const zeros = Array.from({ length: 8 - before.length - after.length }, () => "0");
   const bytes = Buffer.alloc(16);
   for (const [i, group] of [...before, ...zeros, ...after].entries()) {

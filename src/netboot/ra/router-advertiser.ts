@@ -55,15 +55,15 @@ export class RouterAdvertiser implements Disposable {
   }
 
   /** @throws LabError, see `Icmpv6Socket.open` */
-  static start(
+  static async start(
     wire: Wire,
     index: number,
     config: RouterAdvertisementConfig,
     report: Report,
-  ): RouterAdvertiser {
+  ): Promise<RouterAdvertiser> {
     const prefix = config.prefixes?.[index] ?? `fd73:616e:6c61:${(index + 1).toString(16)}::`;
     encodeRouterAdvertisement(advertisement(wire, prefix, config));
-    return new RouterAdvertiser(Icmpv6Socket.open(wire.name), wire, config, prefix, report);
+    return new RouterAdvertiser(await Icmpv6Socket.open(wire.name), wire, config, prefix, report);
   }
 
   [Symbol.dispose](): void {
