@@ -1,5 +1,5 @@
 import type { AhsSegment } from "./ahs.ts";
-import { u8 } from "./bytes.ts";
+import { u8, copyBytes } from "./bytes.ts";
 import type { UnknownPduFields } from "./fields.ts";
 import { Opcode, UNKNOWN_OPCODE } from "./opcode.ts";
 import { AsyncView, writeAsync, type AsyncInit } from "./pdu/async.ts";
@@ -199,7 +199,7 @@ function writeUnknown(into: Uint8Array, offset: number, f: UnknownPduFields): vo
   if (f.header.length !== 48)
     throw new RangeError(`an unknown PDU's header has 48 bytes, not ${f.header.length}`);
   writeHeader(into, offset, 0, 0, f);
-  const lengths = into.slice(offset + 4, offset + 8);
+  const lengths = copyBytes(into, offset + 4, offset + 8);
   into.set(f.header, offset);
   into.set(lengths, offset + 4);
   writeTotalAhsLength(into, offset, ahsLength(pduAhs(f)));

@@ -60,6 +60,11 @@ export function putU32le(bytes: Uint8Array, at: number, value: number): void {
   bytes[at + 3] = value >>> 24;
 }
 
+/** A copy of some bytes; `slice` would make a view where they are a Node.js Buffer. */
+export function copyBytes(bytes: Uint8Array, start = 0, end: number = bytes.length): Uint8Array<ArrayBuffer> {
+  return new Uint8Array(bytes.subarray(start, end));
+}
+
 /** Length rounded up to whole 4-byte words. */
 export function padded(length: number): number {
   return (length + 3) & ~3;

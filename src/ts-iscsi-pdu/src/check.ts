@@ -1,5 +1,5 @@
 import type { AnyPdu } from "./any-pdu.ts";
-import { u8 } from "./bytes.ts";
+import { u8, copyBytes } from "./bytes.ts";
 import { ProtocolError } from "./errors.ts";
 import { fieldBytes, fieldMask } from "./field.ts";
 import { FIELD_TABLES } from "./field-tables.ts";
@@ -23,7 +23,7 @@ export function checkPdu(pdu: AnyPdu): readonly ProtocolError[] {
         field,
         got,
         message: `${title}: ${message}`,
-        header: pdu.bytes.slice(pdu.offset, pdu.offset + BHS_LENGTH),
+        header: copyBytes(pdu.bytes, pdu.offset, pdu.offset + BHS_LENGTH),
         recoverable: true,
       }),
     );

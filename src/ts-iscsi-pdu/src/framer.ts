@@ -1,6 +1,6 @@
 import { MAX_AHS_LENGTH } from "./ahs.ts";
 import { viewPdu, type AnyPdu } from "./any-pdu.ts";
-import { EMPTY, padded, u24, u32le, u8 } from "./bytes.ts";
+import { EMPTY, padded, u24, u32le, u8, copyBytes } from "./bytes.ts";
 import { defaultCrc32c, type Crc32c } from "./crc32c.ts";
 import { ProtocolError, type ProtocolErrorInit } from "./errors.ts";
 import { isOpcode } from "./opcode.ts";
@@ -167,7 +167,7 @@ export class Framer {
         got: length,
         limit: this.#maxDataLength,
         message: `a data segment of ${length} bytes, at most ${this.#maxDataLength} were declared`,
-        header: this.#header.slice(0, BHS_LENGTH),
+        header: copyBytes(this.#header, 0, BHS_LENGTH),
       });
       return;
     }
@@ -236,7 +236,7 @@ export class Framer {
       got: hex(received),
       limit: hex(crc),
       message: "the data digest is wrong",
-      header: pdu.bytes.slice(pdu.offset, pdu.offset + BHS_LENGTH),
+      header: copyBytes(pdu.bytes, pdu.offset, pdu.offset + BHS_LENGTH),
       recoverable: true,
     });
   }
@@ -250,7 +250,7 @@ export class Framer {
       got: hex(u32le(header, this.#need - 4)),
       limit: hex(this.#headerCrc()),
       message: "the header digest is wrong",
-      header: header.slice(0, BHS_LENGTH),
+      header: copyBytes(header, 0, BHS_LENGTH),
       recoverable: this.#resync,
     });
     if (this.#resync) {

@@ -1,4 +1,4 @@
-import { u8 } from "./bytes.ts";
+import { u8, copyBytes } from "./bytes.ts";
 
 /**
  * A logical unit number as people write it: 0 to 255 travel in peripheral device addressing, up to 16383 in
@@ -60,7 +60,7 @@ export function lunValue(bytes: Uint8Array, at = 0): LunValue {
     encodeLun(scratch, 0, lun);
     if (scratch.every((byte, index) => byte === bytes[at + index])) return lun;
   }
-  return bytes.slice(at, at + 8);
+  return copyBytes(bytes, at, at + 8);
 }
 
 const scratch = new Uint8Array(8);

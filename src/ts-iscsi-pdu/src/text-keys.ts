@@ -1,4 +1,4 @@
-import { EMPTY } from "./bytes.ts";
+import { EMPTY, copyBytes } from "./bytes.ts";
 import { ProtocolError, type ProtocolErrorInit } from "./errors.ts";
 
 /** A key and its value. A list, not a map: SendTargets answers repeat their keys, and order counts (RFC 7143 §6.1). */
@@ -99,7 +99,7 @@ export class TextReassembler {
     }
     if (continues) {
       // An empty part still counts, or a peer could send them for ever.
-      this.#parts.push(data.slice());
+      this.#parts.push(copyBytes(data));
       this.#length += Math.max(data.length, 1);
       return undefined;
     }

@@ -1,5 +1,5 @@
 import { readAhs, type AhsSegment } from "./ahs.ts";
-import { padded, u24, u32, u8 } from "./bytes.ts";
+import { padded, u24, u32, u8, copyBytes } from "./bytes.ts";
 import { ProtocolError } from "./errors.ts";
 import type { PduFields } from "./fields.ts";
 import { decodeLun, type Lun } from "./lun.ts";
@@ -107,7 +107,7 @@ export abstract class PduView {
   copy(): this {
     // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- subclasses keep this constructor's parameters
     const View = this.constructor as new (bytes: Uint8Array) => this;
-    return new View(this.headerBytes.slice());
+    return new View(copyBytes(this.headerBytes));
   }
 
   /** Everything in the header as plain data, with the additional header segments if there are any. */

@@ -1,5 +1,5 @@
 import { ahsLength, MAX_AHS_LENGTH, type AhsSegment } from "./ahs.ts";
-import { putU24, putU32 } from "./bytes.ts";
+import { putU24, putU32, copyBytes } from "./bytes.ts";
 import { RESERVED_TAG } from "./view.ts";
 
 interface HeaderInit {
@@ -77,5 +77,5 @@ export function finalBit(f: { readonly final?: boolean }): number {
 /** The `ahs` property of plain fields: absent when there are no segments. */
 export function ahsField(segments: readonly AhsSegment[]): { ahs?: readonly AhsSegment[] } {
   if (segments.length === 0) return {};
-  return { ahs: segments.map(({ type, specific }) => ({ type, specific: specific.slice() })) };
+  return { ahs: segments.map(({ type, specific }) => ({ type, specific: copyBytes(specific) })) };
 }

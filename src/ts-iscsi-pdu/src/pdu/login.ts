@@ -1,4 +1,4 @@
-import { putU16, u16 } from "../bytes.ts";
+import { putU16, u16, copyBytes } from "../bytes.ts";
 import type { Init, RequestFields, ResponseFields } from "../fields.ts";
 import { decodeIsid, ISID_LENGTH, type Isid } from "../isid.ts";
 import { Opcode } from "../opcode.ts";
@@ -84,7 +84,7 @@ export class LoginRequestView extends RequestView {
       versionMax: this.versionMax,
       versionMin: this.versionMin,
       dataLength: this.dataLength,
-      isid: this.isid.slice(),
+      isid: copyBytes(this.isid),
       tsih: this.tsih,
       itt: this.itt,
       cid: this.cid,
@@ -175,7 +175,7 @@ export class LoginResponseView extends ResponseView {
       versionMax: this.versionMax,
       versionActive: this.versionActive,
       dataLength: this.dataLength,
-      isid: this.isid.slice(),
+      isid: copyBytes(this.isid),
       tsih: this.tsih,
       itt: this.itt,
       statSn: this.statSn,

@@ -6,7 +6,7 @@ import {
   extendedCdbAhs,
   type AhsSegment,
 } from "../ahs.ts";
-import { putU32 } from "../bytes.ts";
+import { putU32, copyBytes } from "../bytes.ts";
 import type { Init, RequestFields } from "../fields.ts";
 import { encodeLun, lunValue, type LunValue } from "../lun.ts";
 import { Opcode } from "../opcode.ts";
@@ -81,7 +81,7 @@ export class ScsiCommandView extends RequestView {
 
   toFields(): ScsiCommandFields {
     const segments = [...this.ahs()];
-    let cdb = this.cdb.slice();
+    let cdb = copyBytes(this.cdb);
     // Only what the writer would put in the same place and form is lifted out of the list of segments.
     const first = segments[0];
     if (first?.type === AhsType.ExtendedCdb && first.specific.length > 1 && first.specific[0] === 0) {

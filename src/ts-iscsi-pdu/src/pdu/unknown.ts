@@ -1,3 +1,4 @@
+import { copyBytes } from "../bytes.ts";
 import type { UnknownPduFields } from "../fields.ts";
 import { UNKNOWN_OPCODE } from "../opcode.ts";
 import { BHS_LENGTH, PduView } from "../view.ts";
@@ -10,7 +11,7 @@ export class UnknownPduView extends PduView {
   toFields(): UnknownPduFields {
     return {
       opcode: this.opcode,
-      header: this.bytes.slice(this.offset, this.offset + BHS_LENGTH),
+      header: copyBytes(this.bytes, this.offset, this.offset + BHS_LENGTH),
       itt: this.itt,
       dataLength: this.dataLength,
       ...ahsField(this.ahs()),
