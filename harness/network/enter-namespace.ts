@@ -22,6 +22,8 @@ export interface EnterOptions {
 type Signal = OuterMessage["signal"];
 const STOPPING = ["SIGINT", "SIGTERM", "SIGHUP"] as const satisfies readonly Signal[];
 
+const RESTORE_STDERR = ["sh", "-c", 'exec "$@" 2>&4 4>&-', "sh"] as const;
+
 /**
  * Runs this program again in namespaces of its own (network, processes, mounts; a user namespace where that gives the
  * right to the others), with the same standard streams, and resolves with its exit status; 128 + signal number where it
@@ -47,6 +49,7 @@ export async function enterPrivateNamespace(options: EnterOptions = {}): Promise
   const child = start(support, options);
   const { promise, resolve, reject } = Promise.withResolvers<number>();
   let stoppedBy: Signal | undefined;
+  let complaint = "";
   let timer: NodeJS.Timeout | undefined;
 
   const stop = (signal: Signal) => {
@@ -64,21 +67,24 @@ export async function enterPrivateNamespace(options: EnterOptions = {}): Promise
   process.on("SIGWINCH", resized);
   options.signal?.addEventListener("abort", abort, { once: true });
 
+  child.stderr?.on("data", (chunk: Buffer) => {
+    complaint += chunk.toString();
+  });
   child.once("error", (error) => {
     reject(
       new LabError(
         "NAMESPACES_FORBIDDEN",
         `setpriv does not start (${errorMessage(error)}): apt-get install util-linux`,
-        {
-          cause: error,
-        },
+        { cause: error },
       ),
     );
   });
-  child.once("exit", (code, signal) => {
-    if (code !== null) resolve(code);
+  child.once("close", (code) => {
+    // Some releases of unshare end with status 1 and a complaint where the child that they wait for was killed.
+    const status = complaint === "" ? code : null;
+    if (status !== null) resolve(status);
     else if (stoppedBy) resolve(128 + constants.signals[stoppedBy]);
-    else reject(killed(signal));
+    else reject(broken(complaint));
   });
   try {
     return await promise;
@@ -94,11 +100,13 @@ function start(support: NamespaceSupport & { available: true }, options: EnterOp
   const inner = [process.execPath, ...process.execArgv, ...(options.argv ?? process.argv.slice(1))];
   const child = spawn(
     "setpriv",
-    ["--pdeathsig", "KILL", "--", "unshare", ...support.unshare, "--", ...inner],
+    ["--pdeathsig", "KILL", "--", "unshare", ...support.unshare, "--", ...RESTORE_STDERR, ...inner],
     {
       detached: true,
       env: { ...toolEnvironment(options.env), [NAMESPACE_MARKER]: support.kind },
-      stdio: ["inherit", "inherit", "inherit", "ipc"],
+      // The inner program gets this process's standard error back from 4: what unshare itself has to say about the
+      // death of its child is no message for people.
+      stdio: ["inherit", "inherit", "pipe", "ipc", 2],
     },
   );
   if (child.pid !== undefined) options.onStart?.(child.pid);
@@ -111,10 +119,15 @@ function tell(child: ChildProcess, signal: Signal): void {
   child.send({ signal } satisfies OuterMessage, () => undefined);
 }
 
-function killed(signal: NodeJS.Signals | null): LabError {
-  return new LabError(
-    "LAB_KILLED",
-    `the process that holds the lab was killed (${signal ?? "unknown signal"}): see 'dmesg' for lack of memory, then run again`,
-    { details: { signal } },
-  );
+function broken(complaint: string): LabError {
+  const reason = complaint.trim().split("\n").at(-1) ?? "";
+  if (reason === "" || reason.includes("sigprocmask")) {
+    return new LabError(
+      "LAB_KILLED",
+      "the process that holds the lab was killed: see 'dmesg' for lack of memory, then run again",
+    );
+  }
+  return new LabError("NAMESPACES_FORBIDDEN", `cannot run inside private namespaces: ${reason}`, {
+    details: { reason },
+  });
 }
