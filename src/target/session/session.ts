@@ -1,0 +1,181 @@
+import type { Report } from "#core";
+import type { Sense } from "#scsi";
+import { RESERVED_TAG, type OperationalValues, type TextKey } from "ts-iscsi-pdu";
+import { ByteBudget } from "../byte-budget.ts";
+import type { TargetLimits } from "../options.ts";
+import type { LogicalUnit } from "../scsi/logical-unit.ts";
+import type { Nexus } from "../scsi/nexus.ts";
+import type { Plan } from "../scsi/plan.ts";
+import type { DeviceServer } from "../scsi/request.ts";
+import { Activity } from "./activity.ts";
+import type { Burst } from "./burst.ts";
+import { CommandOrder } from "./command-order.ts";
+import type { Connection } from "./connection.ts";
+import type { ScsiTask } from "./scsi-task.ts";
+
+export interface SessionInit {
+  /** Counts the sessions of this process, for reports. */
+  readonly number: number;
+  readonly type: "Normal" | "Discovery";
+  readonly initiatorName: string;
+  /** Twelve hexadecimal digits. */
+  readonly isid: string;
+  readonly tsih: number;
+  readonly params: OperationalValues;
+  readonly firstCmdSn: number;
+  readonly deviceServer: DeviceServer;
+  readonly limits: TargetLimits;
+  readonly report: Report;
+  /** What this side declared as MaxRecvDataSegmentLength. */
+  readonly ownMaxSegment: number;
+  /** All sessions of the same target, this one too. */
+  siblings(): readonly Session[];
+  sendTargets(connection: Connection, what: string): readonly TextKey[];
+  onClosed(session: Session): void;
+}
+
+/** An I_T nexus: its connections, its command window, its tasks. */
+export class Session {
+  readonly number: number;
+  readonly type: "Normal" | "Discovery";
+  readonly initiatorName: string;
+  readonly isid: string;
+  readonly tsih: number;
+  readonly params: OperationalValues;
+  readonly deviceServer: DeviceServer;
+  readonly limits: TargetLimits;
+  readonly nexus: Nexus;
+  readonly order: CommandOrder;
+  readonly budget: ByteBudget;
+  readonly connections = new Map<number, Connection>();
+  readonly tasks = new Map<number, ScsiTask>();
+  readonly report: Report;
+  readonly #bursts = new Map<number, { readonly task: ScsiTask; readonly burst: Burst }>();
+  readonly #ttts = new WeakMap<Burst, number>();
+  readonly #activity: Activity;
+  readonly #init: SessionInit;
+  #nextTtt = 1;
+  #closed = false;
+
+  constructor(init: SessionInit) {
+    this.number = init.number;
+    this.type = init.type;
+    this.initiatorName = init.initiatorName;
+    this.isid = init.isid;
+    this.tsih = init.tsih;
+    this.params = init.params;
+    this.deviceServer = init.deviceServer;
+    this.limits = init.limits;
+    this.report = init.report;
+    this.nexus = { port: `${init.initiatorName},i,0x${init.isid}`, initiatorName: init.initiatorName };
+    this.order = new CommandOrder(init.firstCmdSn, init.limits.queueDepth);
+    this.budget = new ByteBudget(init.limits.dataOutBudget);
+    this.#activity = new Activity(init.number, init.report);
+    this.#init = init;
+    for (const unit of this.deviceServer.units.values()) unit.attach(this.nexus);
+  }
+
+  get ownMaxSegment(): number {
+    return this.#init.ownMaxSegment;
+  }
+
+  siblings(): readonly Session[] {
+    return this.#init.siblings();
+  }
+
+  sendTargets(connection: Connection, what: string): readonly TextKey[] {
+    return this.#init.sendTargets(connection, what);
+  }
+
+  get closed(): boolean {
+    return this.#closed;
+  }
+
+  unit(lun: number): LogicalUnit | undefined {
+    return this.deviceServer.units.get(lun);
+  }
+
+  /** Where faults may change what a command does. */
+  async intercept(_task: ScsiTask, plan: () => Plan): Promise<Plan> {
+    return plan();
+  }
+
+  addTask(task: ScsiTask): void {
+    this.tasks.set(task.itt, task);
+    if (!task.immediate) this.order.begin();
+  }
+
+  /** The status is about to go out: the queue has room again, and the initiator may use the tag again. */
+  finishTask(task: ScsiTask, status: number, sense?: Sense): void {
+    if (this.tasks.get(task.itt) === task) {
+      this.tasks.delete(task.itt);
+      if (!task.immediate) this.order.end();
+    }
+    this.#activity.command(task, status, sense);
+  }
+
+  /** The task has ended without a status, if it has not had one. */
+  removeTask(task: ScsiTask): void {
+    if (this.tasks.get(task.itt) !== task) return;
+    this.tasks.delete(task.itt);
+    if (!task.immediate) this.order.end();
+  }
+
+  /** Aborts tasks and resolves when none of them has an effect any more. */
+  async abortTasks(which: (task: ScsiTask) => boolean): Promise<number> {
+    const chosen = [...this.tasks.values()].filter(which);
+    for (const task of chosen) task.abort();
+    await Promise.all(chosen.map((task) => task.ended));
+    return chosen.length;
+  }
+
+  openBurst(task: ScsiTask, burst: Burst, send: (ttt: number) => void): void {
+    const ttt = this.#nextTtt;
+    this.#nextTtt = ttt + 1 === RESERVED_TAG ? 1 : ttt + 1;
+    this.#bursts.set(ttt, { task, burst });
+    this.#ttts.set(burst, ttt);
+    send(ttt);
+  }
+
+  closeBurst(burst: Burst): void {
+    const ttt = this.#ttts.get(burst);
+    if (ttt !== undefined) this.#bursts.delete(ttt);
+  }
+
+  burst(ttt: number, itt: number): Burst | undefined {
+    const open = this.#bursts.get(ttt);
+    return open?.task.itt === itt ? open.burst : undefined;
+  }
+
+  reportDeviceError(task: ScsiTask, error: unknown): void {
+    this.report("device-error", {
+      session: this.number,
+      lun: task.lun,
+      error: error instanceof Error ? error.message : String(error),
+    });
+  }
+
+  connectionLost(connection: Connection, how: string): void {
+    if (this.connections.get(connection.cid) === connection) this.connections.delete(connection.cid);
+    for (const task of this.tasks.values()) if (task.connection === connection) task.abort();
+    if (this.connections.size === 0) this.close(how);
+  }
+
+  /** Ends the session: its tasks, its hold on the units, its connections. */
+  close(how: string): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    for (const task of this.tasks.values()) task.abort();
+    for (const unit of this.deviceServer.units.values()) unit.detach(this.nexus);
+    for (const connection of this.connections.values()) connection.end(how);
+    this.connections.clear();
+    this.#activity.end();
+    this.report("session-closed", {
+      session: this.number,
+      initiator: this.initiatorName,
+      isid: this.isid,
+      how,
+    });
+    this.#init.onClosed(this);
+  }
+}
