@@ -60,9 +60,9 @@ export async function buildDebianMini(build: DebianMiniBuild): Promise<void> {
   }
   const rootUuid = uuidOf(build.id);
   const recipe = path.join(guestFolder, "debian-mini");
-  const commands = await busybox(packages, signal);
+  const common = [...(await busybox(packages, signal)), ...(await filesOf(path.join(recipe, "common"), ""))];
   const initramfs = writeCpio([
-    ...commands,
+    ...common,
     ...(await dynamicPrograms(packages, ["iscsistart"], signal)),
     ...(await selectModules({ packages, scratch, names: [...bootModules, ...build.nicDrivers], signal })),
     ...(await filesOf(path.join(recipe, "initramfs"), "")),
@@ -72,7 +72,7 @@ export async function buildDebianMini(build: DebianMiniBuild): Promise<void> {
   ]);
   const kernel = await findOne(path.join(packages, "boot"), /^vmlinuz-/u);
   const root = [
-    ...commands,
+    ...common,
     ...(await filesOf(path.join(recipe, "root"), "")),
     fileEntry("boot/vmlinuz", await readFile(kernel)),
     fileEntry("boot/initrd", zstdCompressSync(initramfs)),
