@@ -37,6 +37,16 @@ export class Lab implements AsyncDisposable {
     return new Lab(folder, options.signal);
   }
 
+  /**
+   * Goes on in a run folder that is there already, as the program inside a private namespace does in the one that was
+   * made outside.
+   */
+  static async adopt(folder: string, options: { readonly signal?: AbortSignal } = {}): Promise<Lab> {
+    options.signal?.throwIfAborted();
+    await requireDiskSpace(folder, DEFAULT_MINIMUM_FREE);
+    return new Lab(path.resolve(folder), options.signal);
+  }
+
   private constructor(folder: string, signal: AbortSignal | undefined) {
     this.folder = folder;
     this.signal = signal ? AbortSignal.any([signal, this.#stopped.signal]) : this.#stopped.signal;

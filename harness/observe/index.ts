@@ -7,9 +7,8 @@
  */
 export type { Observation, Source } from "./observation.ts";
 export { Timeline, TIMELINE_FORMAT } from "./timeline.ts";
-export { readTimeline } from "./read-timeline.ts";
-export { watchSerial } from "./serial.ts";
+export { inOrder, readTimeline } from "./read-timeline.ts";
 export { watchScreen } from "./screen.ts";
 export { watchWire, type WireWatch } from "./wire.ts";
 export { watchMemory, type MemoryWatch } from "./memory.ts";
-export { watchMachine } from "./machine.ts";
+export { machineReporter } from "./machine.ts";

@@ -49,10 +49,11 @@ function phaseTable(verdict: Verdict, paint: Paint): readonly string[] {
   return phaseIds.flatMap((phase) => {
     const t = verdict.timings[phase];
     if (t === undefined) return [];
-    const step = t - previous;
-    previous = t;
+    // Sources see things with different delays: a phase may be told a moment after its successor.
+    const step = t < previous ? "" : `+${(t - previous).toFixed(2)}`;
+    previous = Math.max(previous, t);
     return [
-      `${seconds(t)}  ${paint(phase.padEnd(3), "strong")} ${phases[phase].padEnd(30)} ${paint(`+${step.toFixed(2)}`, "weak")}`,
+      `${seconds(t)}  ${paint(phase.padEnd(3), "strong")} ${phases[phase].padEnd(30)} ${paint(step, "weak")}`.trimEnd(),
     ];
   });
 }

@@ -1,5 +1,6 @@
 import path from "node:path";
 import { LabError, UsageError } from "#core";
+import { timeScale } from "#harness/qemu-launcher";
 import { parseIscsiUrl } from "#initiator";
 import type { GuestManifest, PreparedGuest } from "#vm-images";
 import type { Scenario } from "./schema.ts";
@@ -88,7 +89,7 @@ export function planRun(
     })),
     target: plannedTarget(scenario, userMode !== undefined),
     initiatorName: "iqn.2026-11.lab.sanlab:guest",
-    timeoutMs: scenario.timeout * 1000,
+    timeoutMs: (scenario.timeout ?? 60 * timeScale(host.accel.kind)) * 1000,
   };
 }
 

@@ -4,3 +4,6 @@
  */
 export { phaseIds, phaseOrder, phases, type PhaseId } from "./phases.ts";
 export { VERDICT_FORMAT, type Confidence, type Evidence, type Verdict } from "./verdict.ts";
+export { judge } from "./judge.ts";
+export { gatherFacts, type BootFacts, type RunEnd } from "./boot-facts.ts";
+export { compileMarkers, type PlanFacts } from "./plan-facts.ts";

@@ -16,7 +16,6 @@ test("an empty file is the default scenario", accepted, "", {
   target: "embedded",
   machine: { memory: 512, cpus: 1, accel: "auto" },
   expect: { reach: "P17" },
-  timeout: 180,
 });
 test("a name in the file wins over the file's own", accepted, "name: night-7", { name: "night-7" });
 test("several NICs keep their order", accepted, "nics: [{model: virtio}, {mac: '52:54:00:00:00:02'}]", {

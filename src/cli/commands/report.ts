@@ -1,21 +1,17 @@
 import { Command } from "commander";
 import { judgeFolder } from "#harness/scenario";
-import { painter, renderVerdict } from "#harness/report";
-import { colours, printJson } from "../output.ts";
+import { showResult } from "../boot-display.ts";
 
 export function command(): Command {
   return new Command("report")
     .description("judge a finished run again from its saved timeline, and show the verdict")
     .argument("<dir>", "the run's folder")
     .option("--json", "one JSON document")
-    .addHelpText("after", "\nExample:\n  sanlab report runs/20261121-093012-debian-mini")
+    .addHelpText(
+      "after",
+      "\nExample:\n  sanlab report runs/20261121T093012.123Z-debian-mini\n\nExits with what the run itself exited with.",
+    )
     .action(async (dir: string, options: { json?: true }) => {
-      const { verdict, ibftText } = await judgeFolder(dir);
-      if (options.json) printJson({ ...verdict, run: dir });
-      else
-        process.stdout.write(
-          `${renderVerdict(verdict, { paint: painter(colours(process.stdout)), folder: dir, ...ibftText })}\n`,
-        );
-      process.exitCode = exitStatus(verdict.outcome);
+      process.exitCode = showResult(await judgeFolder(dir), dir, options.json === true);
     });
 }

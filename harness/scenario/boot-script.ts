@@ -1,0 +1,24 @@
+import { mkdir, writeFile } from "node:fs/promises";
+import { bootScriptName } from "./boot-machine.ts";
+import type { Lab } from "#harness/lab";
+import type { RunPlan } from "./plan.ts";
+import type { Portal } from "./start-target.ts";
+
+/**
+ * On QEMU's user-mode network its own DHCP server answers, which has no root path: an iPXE script takes its place.
+ *
+ * @returns the folder that QEMU's TFTP server is to offer
+ */
+export async function bootScriptFolder(plan: RunPlan, portal: Portal, lab: Lab): Promise<string> {
+  const folder = lab.path("tftp");
+  await mkdir(folder, { mode: 0o700 });
+  const { host, iqn, lun } = plan.target;
+  const script = [
+    "#!ipxe",
+    `set initiator-iqn ${plan.initiatorName}`,
+    `sanboot iscsi:${host}::${portal.port}:${lun.toString(16)}:${iqn}`,
+    "",
+  ];
+  await writeFile(`${folder}/${bootScriptName}`, script.join("\n"));
+  return folder;
+}
