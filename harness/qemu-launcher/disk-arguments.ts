@@ -1,3 +1,4 @@
+import path from "node:path";
 import { UsageError } from "#core";
 import type { DiskController, DiskSpec, MachineSpec } from "./machine-spec.ts";
 import { option } from "./option.ts";
@@ -43,11 +44,11 @@ function blockdev(disk: DiskSpec): string[] {
   const { source } = disk;
   const protocol =
     source.kind === "file"
-      ? { "file.driver": "file", "file.filename": source.path }
+      ? { "file.driver": "file", "file.filename": path.resolve(source.path) }
       : {
           "file.driver": "nbd",
           "file.server.type": "unix",
-          "file.server.path": source.socket,
+          "file.server.path": path.resolve(source.socket),
           "file.export": source.export,
         };
   const readOnly = disk.readOnly ?? disk.media === "cdrom";

@@ -18,7 +18,7 @@ export class GuestMemory implements AsyncDisposable {
   readonly #spec: MachineSpec;
   readonly #qmp: Qmp;
   readonly #runDir: string;
-  readonly #file: FileHandle | undefined;
+  #file: FileHandle | undefined;
   #serial = 0;
 
   private constructor(spec: MachineSpec, qmp: Qmp, runDir: string, file: FileHandle | undefined) {
@@ -50,7 +50,9 @@ export class GuestMemory implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    await this.#file?.close();
+    const file = this.#file;
+    this.#file = undefined;
+    await file?.close();
   }
 
   /** The longest piece from `address` that lies in one place; `offset` is its place in the memory file, if in RAM. */

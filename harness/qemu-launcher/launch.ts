@@ -7,7 +7,7 @@ import type { MachineSpec } from "./machine-spec.ts";
 import { qemuArguments, uefiVariables } from "./qemu-arguments.ts";
 import { startProcess, type QemuProcess } from "./qemu-process.ts";
 import { Qmp } from "./qmp.ts";
-import { RunningMachine, unexpectedExit } from "./running-machine.ts";
+import { RunningMachine, endOf } from "./running-machine.ts";
 import { SerialPort } from "./serial-port.ts";
 
 export interface LaunchOptions {
@@ -52,10 +52,8 @@ export async function launchMachine(spec: MachineSpec, options: LaunchOptions): 
     return await assemble(spec, process, runDir, options);
   } catch (error) {
     process.kill("SIGKILL");
-    const exit = await process.exited;
-    signal?.throwIfAborted();
-    // The broken monitor is only the consequence; the cause is what QEMU said.
-    throw exit.signal === "SIGKILL" ? error : unexpectedExit(spec.name, exit);
+    await process.exited;
+    throw error;
   }
 }
 
@@ -72,7 +70,8 @@ async function assemble(
     if (stream === undefined) return [];
     return [new SerialPort(serial, stream, { logFile: path.join(runDir, serialLog(serial)), report })];
   });
-  const qmp = await Qmp.connect(monitor, { timeoutMs: greetingMs, signal, report });
+  const whyClosed = process.exited.then((exit) => endOf(spec.name, exit));
+  const qmp = await Qmp.connect(monitor, { timeoutMs: greetingMs, signal, report, whyClosed });
   const memory = await GuestMemory.open(spec, qmp, { pid: process.pid, runDir });
   const machine = new RunningMachine({ spec, runDir, process, qmp, serials, memory });
   const end = () => void machine[Symbol.asyncDispose]();

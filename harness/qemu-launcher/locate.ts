@@ -22,7 +22,10 @@ export interface Ovmf {
 const oldestVersion = [7, 2] as const;
 let found: Promise<Qemu> | undefined;
 
-/** QEMU for x86-64, from `PATH`. Throws LabError QEMU_MISSING or QEMU_TOO_OLD. */
+/**
+ * QEMU for x86-64: the program that `SANLAB_QEMU` names, else the first in `PATH`. Throws LabError QEMU_MISSING,
+ * QEMU_BROKEN or QEMU_TOO_OLD.
+ */
 export function findQemu(): Promise<Qemu> {
   found ??= locateQemu().catch((error: unknown) => {
     found = undefined;
@@ -32,11 +35,18 @@ export function findQemu(): Promise<Qemu> {
 }
 
 async function locateQemu(): Promise<Qemu> {
-  const places = [...(process.env["PATH"] ?? "").split(":"), "/usr/bin", "/usr/local/bin", "/usr/libexec"];
-  const program = await firstThat(
-    places.filter((dir) => dir !== "").map((dir) => path.join(dir, "qemu-system-x86_64")),
-    constants.X_OK,
-  );
+  const { PATH: searched = "", SANLAB_QEMU: own } = process.env;
+  if (own !== undefined && own !== "" && !(await readable(own, constants.X_OK))) {
+    throw new LabError("QEMU_MISSING", `SANLAB_QEMU=${own}: no such program`);
+  }
+  const folders = searched.split(":").filter((dir) => dir !== "");
+  const program =
+    own !== undefined && own !== ""
+      ? path.resolve(own)
+      : await firstThat(
+          folders.map((dir) => path.join(dir, "qemu-system-x86_64")),
+          constants.X_OK,
+        );
   if (program === undefined) {
     throw new LabError(
       "QEMU_MISSING",

@@ -1,3 +1,4 @@
+import path from "node:path";
 import { UsageError } from "#core";
 import { nicDevices, type NetdevSpec, type NicSpec } from "./machine-spec.ts";
 import { option } from "./option.ts";
@@ -13,7 +14,7 @@ export function nicArguments(nic: NicSpec, index: number, tapFd: (fdIndex: numbe
     netdevOption(nic.netdev, netdev, tapFd),
     ...(nic.capture === undefined
       ? []
-      : ["-object", option("filter-dump", { id: `dump${index}`, netdev, file: nic.capture })]),
+      : ["-object", option("filter-dump", { id: `dump${index}`, netdev, file: path.resolve(nic.capture) })]),
     "-device",
     option(nicDevices[nic.model].device, {
       id: `nic${index}`,
@@ -21,7 +22,7 @@ export function nicArguments(nic: NicSpec, index: number, tapFd: (fdIndex: numbe
       mac: nic.mac,
       addr: nic.pciAddress,
       bootindex: nic.bootIndex,
-      romfile: nic.romFile,
+      romfile: romFile(nic.romFile),
     }),
   ];
 }
@@ -29,4 +30,9 @@ export function nicArguments(nic: NicSpec, index: number, tapFd: (fdIndex: numbe
 function netdevOption(netdev: NetdevSpec, id: string, tapFd: (fdIndex: number) => number): string {
   if (netdev.kind === "tap") return option("tap", { id, fd: tapFd(netdev.fdIndex) });
   return option("user", { id, ...netdev.options });
+}
+
+/** A bare name is looked up in QEMU's own data folders; empty means no ROM. */
+function romFile(file: string | undefined): string | undefined {
+  return file?.includes("/") === true ? path.resolve(file) : file;
 }

@@ -5,9 +5,9 @@ export const probeMarker = "64-bit paged code ran";
 const diskSize = 1 << 20;
 
 /**
- * A disk whose boot sector switches the processor to 64-bit mode with paging, works there for some 80 million instructions
- * and prints the marker. The work matters: a hypervisor exists that interprets each instruction of 64-bit kernel code,
- * reaches that code at once, and would need an hour for a boot.
+ * A disk whose boot sector switches the processor to 64-bit mode with paging, executes some 80 million instructions
+ * there and prints the marker. The work matters: a hypervisor exists that interprets kernel code one instruction at a
+ * time; it would get as far as the first few and never through a boot.
  */
 export function probeDisk(): Uint8Array {
   const code = Buffer.concat(program.map(([hex]) => Buffer.from(hex.replaceAll(" ", ""), "hex")));

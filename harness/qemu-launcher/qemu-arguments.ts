@@ -64,7 +64,7 @@ export function qemuArguments(spec: MachineSpec, files: MachineFiles): string[] 
     ...(spec.display === "std" ? ["-device", "VGA,id=vga"] : []),
     ...(spec.optionRoms ?? []).flatMap((rom) => [
       "-option-rom",
-      option(rom.path, { bootindex: rom.bootIndex }),
+      option(path.resolve(rom.path), { bootindex: rom.bootIndex }),
     ]),
     ...(spec.acpiTables ?? []).flatMap((table) => ["-acpitable", acpiTable(table, files.runDir)]),
     ...(spec.extraArgs ?? []),
@@ -110,6 +110,11 @@ function flash(node: string, filename: string | undefined, readOnly: boolean): s
 
 function serialArguments(spec: MachineSpec, fd: (index: number) => number): string[] {
   if (spec.serials.length > 4) throw new UsageError("SERIAL_PORTS", "a PC has at most four serial ports");
+  for (const { name } of spec.serials) {
+    if (!/^[a-z0-9-]+$/.test(name) || spec.serials.filter((one) => one.name === name).length > 1) {
+      throw new UsageError("SERIAL_PORTS", `${name}: serial ports need different names of a-z, 0-9 and -`);
+    }
+  }
   return spec.serials.flatMap((_, index) => [
     "-chardev",
     option("socket", { id: `serial${index}`, fd: fd(index) }),

@@ -1,4 +1,5 @@
 import { closeSync, openSync, readFileSync, writeFileSync } from "node:fs";
+import { once } from "node:events";
 import path from "node:path";
 import { Duplex } from "node:stream";
 import { execa } from "execa";
@@ -15,6 +16,9 @@ export interface QemuProcess {
   readonly pid: number;
   /** Our ends of the socket pairs, in the order of the descriptors from 3 on. */
   readonly sockets: readonly Duplex[];
+  /** QEMU is gone; what it sent last may still wait in the sockets. */
+  readonly gone: Promise<unknown>;
+  /** QEMU is gone and all it sent has been read. */
   readonly exited: Promise<ProcessExit>;
   kill(signal: NodeJS.Signals): void;
 }
@@ -52,8 +56,8 @@ export async function startProcess(
     stdio: ["ignore", inherited(log), inherited(log), ...sockets, ...options.fds.map(inherited)],
     buffer: false,
     reject: false,
-    // The whole clean-up is ours: execa's own kills on exit would race with an orderly power-off.
-    cleanup: true,
+    // A session of its own: the terminal's Ctrl-C is for us, who then power off in order.
+    detached: true,
   });
   closeSync(log);
   const { pid } = subprocess;
@@ -66,6 +70,7 @@ export async function startProcess(
   return {
     pid,
     sockets: subprocess.stdio.slice(3, 3 + options.sockets).filter((stream) => stream instanceof Duplex),
+    gone: once(subprocess.nodeChildProcess, "exit"),
     exited: subprocess.then(({ exitCode, signal }) => ({
       code: exitCode,
       signal,

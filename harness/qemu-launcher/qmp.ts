@@ -1,4 +1,5 @@
 import type { Duplex } from "node:stream";
+import { setTimeout } from "node:timers/promises";
 import { LabError, SanlabError, type Report } from "#core";
 import { limited, type Wait } from "./waiting.ts";
 
@@ -19,6 +20,14 @@ export class QmpError extends SanlabError {
   }
 }
 
+export interface QmpOptions {
+  readonly report?: Report | undefined;
+  /** The reason, once known, that outstanding commands are rejected with when the connection ends. */
+  readonly whyClosed?: Promise<Error>;
+}
+
+const reasonMs = 2000;
+
 interface Pending {
   readonly command: string;
   readonly resolve: (value: unknown) => void;
@@ -32,6 +41,7 @@ interface Pending {
 export class Qmp implements Disposable {
   readonly #stream: Duplex;
   readonly #report: Report | undefined;
+  readonly #whyClosed: Promise<Error> | undefined;
   readonly #pending = new Map<number, Pending>();
   readonly #listeners = new Set<(event: QmpEvent) => void>();
   readonly #greeting = Promise.withResolvers<void>();
@@ -40,24 +50,20 @@ export class Qmp implements Disposable {
   #partial = "";
   #failure: Error | undefined;
 
-  private constructor(stream: Duplex, report?: Report) {
+  private constructor(stream: Duplex, { report, whyClosed }: QmpOptions) {
     this.#stream = stream;
     this.#report = report;
+    this.#whyClosed = whyClosed;
     this.#closed.promise.catch(() => {});
     this.#greeting.promise.catch(() => {});
     stream.setEncoding("utf8");
     stream.on("data", (text: string) => this.#receive(text));
-    stream.on("error", (error) => this.close(new LabError("QMP_CLOSED", `QMP: ${error.message}`)));
-    stream.on("close", () => this.close(new LabError("QMP_CLOSED", "QEMU closed its monitor connection")));
-    stream.on("end", () => this.close(new LabError("QMP_CLOSED", "QEMU closed its monitor connection")));
+    for (const end of ["error", "end", "close"]) stream.on(end, () => void this.#lost());
   }
 
   /** Waits for QEMU's greeting and enters command mode. */
-  static async connect(
-    stream: Duplex,
-    options: Wait & { readonly report?: Report | undefined } = {},
-  ): Promise<Qmp> {
-    const qmp = new Qmp(stream, options.report);
+  static async connect(stream: Duplex, options: Wait & QmpOptions = {}): Promise<Qmp> {
+    const qmp = new Qmp(stream, options);
     await limited("QMP greeting", options, qmp.#greeting.promise);
     await qmp.execute("qmp_capabilities", {}, options);
     return qmp;
@@ -139,6 +145,15 @@ export class Qmp implements Disposable {
 
   [Symbol.dispose](): void {
     this.close(new LabError("QMP_CLOSED", "the monitor connection was closed"));
+  }
+
+  /** A closed connection is a consequence; who knows the cause may take a moment to tell it. */
+  async #lost(): Promise<void> {
+    const waiting = new AbortController();
+    const closed = new LabError("QMP_CLOSED", "QEMU closed its monitor connection");
+    const late = setTimeout(reasonMs, closed, { signal: waiting.signal }).catch(() => closed);
+    this.close(await Promise.race([this.#whyClosed ?? closed, late]));
+    waiting.abort();
   }
 
   #receive(text: string): void {

@@ -5,7 +5,7 @@ import type { GuestMemory } from "./guest-memory.ts";
 import { parseKeys } from "./keys.ts";
 import type { MachineSpec } from "./machine-spec.ts";
 import { uefiVariables } from "./qemu-arguments.ts";
-import { lastLine, type QemuProcess } from "./qemu-process.ts";
+import { lastLine, type ProcessExit, type QemuProcess } from "./qemu-process.ts";
 import type { Qmp } from "./qmp.ts";
 import { readScreenText, saveScreenshot } from "./screen.ts";
 import type { SerialPort } from "./serial-port.ts";
@@ -122,16 +122,21 @@ export class RunningMachine implements AsyncDisposable {
   async #watch(): Promise<MachineExit> {
     const { process, qmp, serials, memory, runDir, spec } = this.#parts;
     let shutdown = false;
-    qmp.onEvent(({ event }) => (shutdown ||= event === "SHUTDOWN"));
+    // QEMU leaves with status 0 also when somebody sends it a signal.
+    qmp.onEvent(({ event, data }) => {
+      if (event === "SHUTDOWN") shutdown = data["reason"] !== "host-signal";
+    });
+    await process.gone;
+    for (const serial of serials) serial.finish();
     const exit = await process.exited;
     this.#gone = true;
     const fine = this.#ending || (shutdown && exit.code === 0);
-    const error = fine ? undefined : unexpectedExit(spec.name, exit);
-    qmp.close(error ?? new LabError("QEMU_ENDED", `${spec.name}: QEMU has ended`));
+    const end = endOf(spec.name, exit);
+    qmp.close(end);
     for (const serial of serials) serial[Symbol.dispose]();
     await memory[Symbol.asyncDispose]();
     if (spec.firmware === "uefi") await rm(path.join(runDir, uefiVariables), { force: true });
-    return error === undefined ? exit : { ...exit, error };
+    return fine ? exit : { ...exit, error: end };
   }
 
   async #exitsWithin(milliseconds: number, signal?: AbortSignal): Promise<boolean> {
@@ -148,8 +153,8 @@ export class RunningMachine implements AsyncDisposable {
   }
 }
 
-/** What to tell when QEMU ended by itself. */
-export function unexpectedExit(name: string, exit: Omit<MachineExit, "error">): LabError {
+/** What to tell whoever still wants something of a QEMU that is gone. */
+export function endOf(name: string, exit: ProcessExit): LabError {
   const how = exit.signal === undefined ? `status ${exit.code ?? "unknown"}` : exit.signal;
   const words = lastLine(exit.stderrTail);
   return new LabError("QEMU_DIED", `${name}: QEMU ended with ${how}${words === "" ? "" : `: ${words}`}`);

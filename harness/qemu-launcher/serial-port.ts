@@ -46,6 +46,7 @@ export class SerialPort implements Disposable {
   readonly #early: Buffer[] = [];
   #earlyBytes = 0;
   #duplex: Duplex | undefined;
+  #finishing = false;
   #closed = false;
 
   constructor(spec: SerialSpec, stream: Duplex, options: SerialPortOptions) {
@@ -124,6 +125,12 @@ export class SerialPort implements Disposable {
     this.#stream.destroy();
   }
 
+  /** The guest is gone: reads what is left without waiting for the stream's reader. */
+  finish(): void {
+    this.#finishing = true;
+    this.#stream.resume();
+  }
+
   /** Delivers a line whose end has not come as the last one. */
   flush(): void {
     clearTimeout(this.#partialTimer);
@@ -134,7 +141,7 @@ export class SerialPort implements Disposable {
   #receive(chunk: Buffer): void {
     this.#record(chunk);
     if (this.#duplex !== undefined) {
-      if (!this.#duplex.push(chunk)) this.#stream.pause();
+      if (!this.#duplex.push(chunk) && !this.#finishing) this.#stream.pause();
     } else if (this.kind === "binary") this.#keep(chunk);
     if (this.kind === "text") this.#append(this.#cleaner.push(chunk));
   }
