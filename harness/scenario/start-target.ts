@@ -1,3 +1,6 @@
+import { rm } from "node:fs/promises";
+import { FileDevice, OverlayDevice } from "#block";
+import { Target } from "#target";
 import type { Lab } from "#harness/lab";
 import type { Timeline } from "#harness/observe";
 import type { RunPlan } from "./plan.ts";
@@ -9,9 +12,32 @@ export interface Portal {
   readonly port: number;
 }
 
-/** Starts the target that the plan names, in the lab's keeping. */
-export async function startTarget(plan: RunPlan, lab: Lab, _timeline: Timeline): Promise<Portal> {
-  const { host, port } = plan.target;
-  await startTgt(plan, lab, host, port);
-  return { host, port };
+/** Starts the target that the plan names, in the lab's keeping; one that is there already is only named. */
+export async function startTarget(plan: RunPlan, lab: Lab, timeline: Timeline): Promise<Portal> {
+  const { kind, host, port } = plan.target;
+  if (kind === "external") return { host, port };
+  const listenHost = plan.network.kind === "private" ? host : "127.0.0.1";
+  if (kind === "tgt") return await startTgt(plan, lab, { host: listenHost, port });
+  const disk = lab.own(await overlayOf(plan, lab));
+  const target = lab.own(
+    await Target.listen({
+      iqn: plan.target.iqn,
+      luns: [{ lun: plan.target.lun, device: disk }],
+      host: listenHost,
+      port,
+      report: timeline.reporter("target"),
+      signal: lab.signal,
+    }),
+  );
+  return target.address;
+}
+
+/** The guest's disk, which nobody may write to, under a copy-on-write layer of this run. */
+async function overlayOf(plan: RunPlan, lab: Lab): Promise<OverlayDevice> {
+  const base = await FileDevice.open(plan.guest.image, { readOnly: true });
+  const file = lab.path("overlay.img");
+  const store = await FileDevice.create(file, base.size);
+  // Without a name it cannot be left behind, whatever ends the run.
+  await rm(file);
+  return new OverlayDevice(base, store);
 }

@@ -6,6 +6,7 @@ import { execa } from "execa";
 import { errorMessage, LabError } from "#core";
 import type { Lab } from "#harness/lab";
 import type { RunPlan } from "./plan.ts";
+import type { Portal } from "./start-target.ts";
 
 const startLimitMs = 10_000;
 const pollMs = 50;
@@ -16,7 +17,7 @@ const pollMs = 50;
  *
  * @throws LabError TGT_MISSING, TGT_FAILED
  */
-export async function startTgt(plan: RunPlan, lab: Lab, listenHost: string, port: number): Promise<void> {
+export async function startTgt(plan: RunPlan, lab: Lab, portal: Portal): Promise<Portal> {
   const disk = path.join(lab.folder, "tgt-disk.img");
   await copyFile(plan.guest.image, disk, constants.COPYFILE_FICLONE);
   lab.defer(() => rm(disk, { force: true }));
@@ -28,7 +29,7 @@ export async function startTgt(plan: RunPlan, lab: Lab, listenHost: string, port
     stdin: "ignore",
   } as const;
   const log = { file: lab.path("target-tgtd.log") };
-  const daemon = execa("tgtd", ["-f", "--iscsi", `portal=${listenHost}:${port}`], {
+  const daemon = execa("tgtd", ["-f", "--iscsi", `portal=${portal.host}:${portal.port}`], {
     ...options,
     stdout: log,
     stderr: log,
@@ -87,4 +88,5 @@ export async function startTgt(plan: RunPlan, lab: Lab, listenHost: string, port
   );
   await admin("--op", "bind", "--mode", "target", "--tid", "1", "-I", "ALL");
   await rm(disk, { force: true });
+  return portal;
 }
