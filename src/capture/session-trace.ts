@@ -20,7 +20,8 @@ export interface SessionTraceOptions {
 /** Payload of one segment: what fits into an IPv4 packet, in a round number. */
 const SEGMENT = 32 * 1024;
 const HEADER_LENGTH = { ethernet: 14, ipv4: 20, ipv6: 40, tcp: 20 } as const;
-const OPTIONS_OF_SYN = Buffer.from("0204800001030e00", "hex");
+/** Maximum segment size 32 KiB, no operation, window scale 14. */
+const OPTIONS_OF_SYN = Buffer.from("020480000103030e", "hex");
 
 interface Side {
   readonly address: Buffer;

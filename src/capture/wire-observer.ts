@@ -113,9 +113,9 @@ export class WireObserver {
   #sourceIp(frame: Frame, address: string): void {
     if (this.#firsts.pass(`${frame.sourceMacKey} from ${address}`, this.#time) === undefined) return;
     const [mac, ip] = [frame.sourceMac, formatIp(Buffer.from(address, "latin1"))];
+    if (ip === "0.0.0.0" || ip === "::") return;
     const leased = this.#leases.get(mac) ?? null;
-    const comparable = leased !== null && !ip.includes(":") && ip !== "0.0.0.0";
-    const matches = comparable ? ip === leased : null;
+    const matches = leased === null || ip.includes(":") ? null : ip === leased;
     this.#tell("source-ip", { mac, ip, leased, matches, vlan: frame.vlan ?? null });
   }
 
