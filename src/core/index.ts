@@ -11,6 +11,7 @@ export {
   errorCode,
   errorMessage,
   type ErrorDetails,
+  type ErrorInit,
 } from "./errors.ts";
 export { Clock } from "./clock.ts";
 export { formatIp, parseIp } from "./ip-address.ts";

@@ -1,0 +1,10 @@
+/** The two ends of a connection, as a capture needs them. */
+export interface ConnectionEnds {
+  readonly localAddress: string;
+  readonly localPort: number;
+  readonly address: string;
+  readonly port: number;
+}
+
+/** Sees each byte of each connection in its order. The bytes are reused after the call. */
+export type ByteTrace = (direction: "sent" | "received", bytes: Uint8Array, ends: ConnectionEnds) => void;

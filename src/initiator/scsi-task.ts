@@ -1,0 +1,276 @@
+import { cdbTitle, ScsiStatus } from "#scsi";
+import {
+  Opcode,
+  ScsiResponseCode,
+  TaskAttribute,
+  type AnyPdu,
+  type DataInView,
+  type ProtocolError,
+  type ScsiResponseView,
+} from "ts-iscsi-pdu";
+import type { Connection } from "./connection.ts";
+import { DataIn } from "./data-in.ts";
+import { DataOut } from "./data-out.ts";
+import { TargetFailure, violation } from "./errors.ts";
+import type { Pending } from "./pending.ts";
+import { isRepeatable } from "./replay.ts";
+import {
+  completeResult,
+  noResidual,
+  senseOf,
+  type Residual,
+  type ScsiCommand,
+  type ScsiResult,
+} from "./scsi-command.ts";
+import { SequenceTracker } from "./sequence-tracker.ts";
+import type { TaskContext } from "./task-context.ts";
+
+/** A SCSI command on its way: from the command PDU to its status. */
+export class ScsiTask implements Pending {
+  itt = 0;
+  cmdSn = 0;
+  connection: Connection | undefined;
+  readonly command: ScsiCommand;
+  readonly immediate: boolean;
+  readonly result = Promise.withResolvers<ScsiResult>();
+  #context: TaskContext;
+  #sequence = new SequenceTracker(0);
+  #dataIn: DataIn | undefined;
+  #dataOut: DataOut | undefined;
+  /** A status that must wait for data that was lost. */
+  #held: { readonly finish: () => void; readonly expDataSn: number } | undefined;
+  #settled = false;
+  #discarded = false;
+
+  constructor(command: ScsiCommand, context: TaskContext) {
+    this.command = command;
+    this.immediate = command.immediate ?? false;
+    this.#context = context;
+  }
+
+  get title(): string {
+    return cdbTitle(this.command.cdb);
+  }
+
+  get settled(): boolean {
+    return this.#settled;
+  }
+
+  /** Whether it may be sent again though a first sending may have been executed. */
+  get repeatable(): boolean {
+    return this.command.replay ?? isRepeatable(this.command.cdb);
+  }
+
+  /** R2T and Data-In numbering: what a reassigned task expects next. */
+  get expDataSn(): number {
+    return this.#sequence.next;
+  }
+
+  /** Forgets what a lost connection did, to be sent anew. */
+  restart(context: TaskContext): void {
+    this.#context = context;
+    this.connection = undefined;
+    this.#held = undefined;
+  }
+
+  get discarded(): boolean {
+    return this.#discarded;
+  }
+
+  /** From now on data goes nowhere: the task is being aborted. */
+  discard(): void {
+    this.#discarded = true;
+  }
+
+  begin(): void {
+    const { connection } = this;
+    if (connection === undefined) return;
+    const { readInto, write, lun, cdb, attribute = TaskAttribute.Simple } = this.command;
+    this.#sequence = new SequenceTracker(0);
+    this.#dataIn = readInto && new DataIn(readInto, this.#context, this.#sequence);
+    this.#dataOut = write && new DataOut(write, lun, this.#context, this.#sequence);
+    const immediate = this.#dataOut?.immediate(connection);
+    const bidirectional = readInto !== undefined && write !== undefined;
+    connection.send(
+      {
+        opcode: Opcode.ScsiCommand,
+        immediate: this.immediate,
+        final: this.#dataOut === undefined || this.#dataOut.unsolicited === 0,
+        read: readInto !== undefined,
+        write: write !== undefined,
+        attribute,
+        lun,
+        itt: this.itt,
+        edtl: write?.length ?? readInto?.length ?? 0,
+        cmdSn: this.cmdSn,
+        expStatSn: connection.expStatSn,
+        cdb,
+        ...(bidirectional && { bidirectionalReadLength: readInto.length }),
+      },
+      immediate,
+    );
+    this.#dataOut?.sendUnsolicited(this.itt, connection);
+  }
+
+  place(pdu: AnyPdu): Uint8Array | null {
+    if (pdu.opcode !== Opcode.DataIn || this.#discarded) return null;
+    if (this.#dataIn === undefined)
+      throw violation("11.7", "Opcode", pdu.opcodeByte, `${this.title} reads no data`);
+    return this.#dataIn.place(pdu);
+  }
+
+  receive(pdu: AnyPdu, data: Uint8Array): boolean {
+    if (pdu.opcode === Opcode.DataIn) return this.#takeDataIn(pdu);
+    if (pdu.opcode === Opcode.ScsiResponse) return this.#takeResponse(pdu, data);
+    if (pdu.opcode !== Opcode.R2t) {
+      throw violation("11.2.1.8", "Opcode", pdu.opcodeByte, `no answer to ${this.title}`);
+    }
+    if (this.connection === undefined || this.#discarded) return false;
+    if (this.#dataOut === undefined) {
+      throw violation("11.8", "Opcode", pdu.opcodeByte, `${this.title} writes no data`);
+    }
+    this.#dataOut.answer(pdu, this.connection);
+    return false;
+  }
+
+  /** The target sends the same PDU again when asked (RFC 7143 §7.8). */
+  damaged(pdu: AnyPdu, error: ProtocolError): void {
+    if (pdu.opcode !== Opcode.DataIn || this.connection === undefined) throw error;
+    this.#dataIn?.askFor((pdu.dataSn + 1) >>> 0, this.itt, this.connection);
+  }
+
+  fail(error: Error): void {
+    this.#settle(() => this.result.reject(error));
+  }
+
+  #settle(how: () => void): void {
+    if (this.#settled) return;
+    this.#settled = true;
+    how();
+  }
+
+  #takeDataIn(pdu: DataInView): boolean {
+    const { connection } = this;
+    if (this.#dataIn === undefined || connection === undefined) return false;
+    if (!this.#discarded) this.#dataIn.receive(pdu, connection);
+    if (!pdu.hasStatus) return this.#release();
+    if (!pdu.final) throw violation("11.7.1", "F", 0, "a Data-In with status is the last of its sequence");
+    if (pdu.status === ScsiStatus.CheckCondition) {
+      throw violation(
+        "11.7.3",
+        "Status",
+        pdu.status,
+        "CHECK CONDITION needs a SCSI Response that carries the sense data",
+      );
+    }
+    const { status } = pdu;
+    const residual = this.#residual(
+      pdu.overflow,
+      pdu.underflow,
+      pdu.residualCount,
+      this.command.readInto?.length ?? 0,
+    );
+    return this.#hold((pdu.dataSn + 1) >>> 0, () => this.#complete(status, residual, noResidual));
+  }
+
+  #takeResponse(pdu: ScsiResponseView, data: Uint8Array): boolean {
+    if (pdu.response !== ScsiResponseCode.CompletedAtTarget) {
+      const code = `0x${pdu.response.toString(16).padStart(2, "0")}`;
+      this.fail(
+        new TargetFailure(
+          "TARGET_FAILURE",
+          `${this.title}: the target itself failed (SCSI Response code ${code})`,
+        ),
+      );
+      return true;
+    }
+    const { readInto, write } = this.command;
+    const residual = this.#residual(
+      pdu.overflow,
+      pdu.underflow,
+      pdu.residualCount,
+      (write ?? readInto)?.length ?? 0,
+    );
+    const readResidual =
+      readInto === undefined || write === undefined
+        ? noResidual
+        : this.#residual(
+            pdu.bidirectionalOverflow,
+            pdu.bidirectionalUnderflow,
+            pdu.bidirectionalResidualCount,
+            readInto.length,
+          );
+    const { status, expDataSn } = pdu;
+    if (((expDataSn - this.#sequence.next) | 0) < 0 && status === ScsiStatus.Good && !this.#sequence.hasGap) {
+      const expected = this.#sequence.next;
+      this.#context.deviations.note({ section: "11.4.8", field: "ExpDataSN", got: expDataSn, expected });
+    }
+    const sense = data.length === 0 ? undefined : senseOf(data);
+    return this.#hold(expDataSn, () => this.#complete(status, residual, readResidual, sense));
+  }
+
+  /** Finishes, unless data below `expDataSn` is still missing; then asks for it and waits. */
+  #hold(expDataSn: number, finish: () => void): boolean {
+    this.#held = { finish, expDataSn };
+    if (this.#release()) return true;
+    if (this.#context.values.ErrorRecoveryLevel === 0) {
+      throw violation(
+        "11.4.8",
+        "ExpDataSN",
+        expDataSn,
+        `only ${this.#sequence.next} Data-In and R2T PDUs have come`,
+      );
+    }
+    if (this.connection !== undefined) this.#dataIn?.askFor(expDataSn, this.itt, this.connection);
+    return false;
+  }
+
+  #release(): boolean {
+    if (this.#held === undefined) return false;
+    const { finish, expDataSn } = this.#held;
+    if (this.#sequence.missing(expDataSn) !== undefined && !this.#discarded) return false;
+    finish();
+    return true;
+  }
+
+  #residual(overflow: boolean, underflow: boolean, bytes: number, expected: number): Residual {
+    if (overflow && underflow) throw violation("11.4.5", "O and U", 1, "both residual flags are set");
+    if (overflow) return { kind: "overflow", bytes };
+    if (!underflow) return noResidual;
+    if (bytes > expected)
+      throw violation("11.4.5", "Residual Count", bytes, `only ${expected} bytes were expected`);
+    return { kind: "underflow", bytes };
+  }
+
+  #complete(
+    status: number,
+    residual: Residual,
+    readResidual: Residual,
+    sense?: Pick<ScsiResult, "sense" | "senseData">,
+  ): void {
+    const { readInto, write } = this.command;
+    const read = this.#dataIn?.bytes ?? 0;
+    const ofRead = write === undefined ? residual : readResidual;
+    if (readInto !== undefined && status === ScsiStatus.Good && !this.#discarded) {
+      const due = readInto.length - (ofRead.kind === "underflow" ? ofRead.bytes : 0);
+      if (!(this.#dataIn?.covers(due) ?? false) || read !== due) {
+        throw violation(
+          "11.4.5",
+          "Residual Count",
+          ofRead.bytes,
+          `${read} bytes have come and ${due} are accounted for`,
+        );
+      }
+    }
+    const left = write !== undefined && residual.kind === "underflow" ? residual.bytes : 0;
+    const written = write === undefined ? 0 : write.length - left;
+    const simple = sense === undefined && residual === noResidual && readResidual === noResidual;
+    this.#settle(() =>
+      this.result.resolve(
+        simple
+          ? completeResult(status, read, written)
+          : { ...completeResult(status, read, written), residual, readResidual, ...sense },
+      ),
+    );
+  }
+}

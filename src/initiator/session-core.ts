@@ -1,0 +1,211 @@
+import type { Report } from "#core";
+import type { CommandWindow } from "./command-window.ts";
+import type { Connection } from "./connection.ts";
+import { PeerProtocolError, TransportError } from "./errors.ts";
+import { FullFeature, type AsyncNotice, type FullFeatureHost, type RejectNotice } from "./full-feature.ts";
+import type { LoggedIn } from "./login.ts";
+import type { Pending } from "./pending.ts";
+import { ScsiTask } from "./scsi-task.ts";
+import { Deviations, type TaskContext } from "./task-context.ts";
+import { TaskTable } from "./task-table.ts";
+import { formatPortal } from "./url.ts";
+import { WorkQueue } from "./work-queue.ts";
+
+export type SessionState = "full-feature" | "recovering" | "closing" | "closed";
+
+/** What the session does about events that are more than bookkeeping. */
+export interface SessionEvents {
+  /** The session has no connection left though it should; `resume` or `close` must follow. */
+  lost(error: Error): void;
+  asyncEvent(connection: Connection, event: AsyncNotice): void;
+  rejected(connection: Connection, notice: RejectNotice): void;
+}
+
+/** How often a command may be sent anew; a target that breaks the same one every time is not worth more. */
+const maxReplays = 4;
+
+/**
+ * The engine of a session: requests wait for the command window, go out on a connection, and end with an answer or
+ * with the connection. It neither logs in nor decides what a failure means.
+ */
+export class SessionCore implements FullFeatureHost {
+  readonly tasks = new TaskTable();
+  readonly #report: Report | undefined;
+  readonly #deviations: Deviations;
+  readonly #events: SessionEvents;
+  readonly #queue = new WorkQueue<Pending>();
+  /** Immediate requests that wait for a connection. */
+  readonly #urgent = new WorkQueue<Pending>();
+  readonly #replays = new WeakMap<ScsiTask, number>();
+  #connections: Connection[] = [];
+  #turn = 0;
+  #window: CommandWindow;
+  #context: TaskContext;
+  #state: SessionState = "recovering";
+  #closedBy: Error | undefined;
+  #replay = true;
+
+  constructor(first: LoggedIn, report: Report | undefined, events: SessionEvents) {
+    this.#report = report;
+    this.#events = events;
+    this.#window = first.window;
+    this.#deviations = new Deviations(report);
+    this.#context = { values: first.values, report, deviations: this.#deviations };
+    this.resume(first);
+  }
+
+  get state(): SessionState {
+    return this.#state;
+  }
+
+  get window(): CommandWindow {
+    return this.#window;
+  }
+
+  get context(): TaskContext {
+    return this.#context;
+  }
+
+  get connections(): readonly Connection[] {
+    return this.#connections;
+  }
+
+  /** Takes a connection that has just entered full feature phase as the first of the session, new or made anew. */
+  resume(logged: LoggedIn): void {
+    this.#window = logged.window;
+    this.#context = { values: logged.values, report: this.#report, deviations: this.#deviations };
+    this.#state = "full-feature";
+    const queued = this.#queue.drain();
+    for (const task of queued) if (task instanceof ScsiTask) task.restart(this.#context);
+    this.#queue.prepend(queued);
+    this.add(logged.connection);
+  }
+
+  /** Takes a further connection. */
+  add(connection: Connection): void {
+    this.#connections.push(connection);
+    connection.receiver = new FullFeature(connection, this);
+    this.pump();
+  }
+
+  /** Sends a request as soon as the window and the state of the session allow it; on `connection` where told. */
+  submit(task: Pending, connection?: Connection): void {
+    if (this.#state === "closed" || (this.#state === "closing" && connection === undefined)) {
+      task.fail(
+        this.#closedBy ?? new TransportError("SESSION_CLOSED", `${task.title}: the session is closed`),
+      );
+    } else if (task.immediate) {
+      if (this.#connections.length === 0) this.#urgent.push(task);
+      else this.#begin(task, connection);
+    } else {
+      this.#queue.push(task);
+      this.pump();
+    }
+  }
+
+  pump(): void {
+    if (this.#connections.length === 0) return;
+    while (this.#urgent.length > 0) this.#begin(this.#urgent.shift());
+    while (this.#queue.length > 0 && this.#window.open) this.#begin(this.#queue.shift());
+  }
+
+  /** Takes a request back that has not been sent; false when it has. */
+  withdraw(task: Pending): boolean {
+    return this.#queue.remove(task) || this.#urgent.remove(task);
+  }
+
+  connectionClosed(connection: Connection, error: Error): void {
+    this.#connections = this.#connections.filter((other) => other !== connection);
+    if (this.#state !== "full-feature") {
+      if (this.#connections.length === 0 && this.#state === "closing") this.close(error);
+      return;
+    }
+    this.#state = "recovering";
+    this.#report?.("connection-lost", {
+      portal: formatPortal(connection.portal),
+      cid: connection.cid,
+      reason: error.message,
+    });
+    // Without connection recovery the session stands and falls with each of its connections (RFC 7143 §7.2).
+    const others = this.#connections;
+    this.#connections = [];
+    for (const other of others) other.fail(error);
+    this.#replay = isRecoverable(error);
+    this.#events.lost(error);
+  }
+
+  /** After a loss: puts back in the queue what may be sent again and fails the rest. */
+  requeue(error: Error): void {
+    const again: Pending[] = [];
+    for (const task of this.tasks.all()) {
+      this.tasks.remove(task);
+      if (task instanceof ScsiTask && this.#mayReplay(task)) {
+        task.restart(this.#context);
+        again.push(task);
+      } else task.fail(task instanceof ScsiTask ? lostCommand(task, error) : error);
+    }
+    this.#queue.prepend(again);
+  }
+
+  /** From now on only requests on a named connection go out. */
+  closing(): void {
+    if (this.#state !== "closed") this.#state = "closing";
+  }
+
+  /** Ends everything with `error`. */
+  close(error: Error): void {
+    if (this.#state === "closed") return;
+    this.#state = "closed";
+    this.#closedBy = error;
+    const open = [...this.tasks.all(), ...this.#urgent.drain(), ...this.#queue.drain()];
+    for (const task of this.tasks.all()) this.tasks.remove(task);
+    for (const connection of this.#connections) connection.fail(error);
+    this.#connections = [];
+    for (const task of open) task.fail(error);
+  }
+
+  asyncEvent(connection: Connection, event: AsyncNotice): void {
+    this.#events.asyncEvent(connection, event);
+  }
+
+  rejected(connection: Connection, notice: RejectNotice): void {
+    this.#events.rejected(connection, notice);
+  }
+
+  #begin(task: Pending | undefined, wanted?: Connection): void {
+    const connection = wanted ?? this.#connections[this.#turn++ % this.#connections.length];
+    if (task === undefined || connection === undefined) return;
+    task.connection = connection;
+    task.cmdSn = task.immediate ? this.#window.cmdSn : this.#window.take();
+    this.tasks.add(task);
+    task.begin();
+  }
+
+  #mayReplay(task: ScsiTask): boolean {
+    const replays = (this.#replays.get(task) ?? 0) + 1;
+    this.#replays.set(task, replays);
+    return this.#replay && task.repeatable && !task.discarded && replays <= maxReplays;
+  }
+}
+
+/** Whether a new session may put right what went wrong; a target that breaks other rules will break them again. */
+export function isRecoverable(error: Error): boolean {
+  if (!(error instanceof PeerProtocolError)) return true;
+  const { code, field } = error.violation;
+  return (
+    code.endsWith("_DIGEST") ||
+    code === "PDU_RESYNC" ||
+    ["StatSN", "DataSN", "R2TSN", "ExpDataSN"].includes(field)
+  );
+}
+
+function lostCommand(task: ScsiTask, error: Error): Error {
+  if (task.discarded || error instanceof PeerProtocolError) return error;
+  return new TransportError(
+    "OUTCOME_UNKNOWN",
+    `${task.title}: the connection broke before its status came: ${error.message}`,
+    {
+      cause: error,
+    },
+  );
+}

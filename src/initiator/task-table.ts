@@ -1,0 +1,52 @@
+import { RESERVED_TAG } from "ts-iscsi-pdu";
+import type { Connection } from "./connection.ts";
+import type { Pending } from "./pending.ts";
+
+const maxLeftovers = 64;
+
+/** The requests of a session that wait for answers, by Initiator Task Tag. */
+export class TaskTable {
+  readonly #tasks = new Map<number, Pending>();
+  readonly #leftovers = new Set<Pending>();
+  #next = 1;
+
+  get size(): number {
+    return this.#tasks.size;
+  }
+
+  /** Gives the task a tag that no other has. */
+  add(task: Pending): void {
+    do {
+      this.#next = (this.#next + 1) >>> 0;
+    } while (this.#next === RESERVED_TAG || this.#tasks.has(this.#next));
+    task.itt = this.#next;
+    this.#tasks.set(task.itt, task);
+  }
+
+  get(itt: number): Pending | undefined {
+    return this.#tasks.get(itt);
+  }
+
+  /** Removes a task, unless another one took its place. */
+  remove(task: Pending): void {
+    if (this.#tasks.get(task.itt) === task) this.#tasks.delete(task.itt);
+    this.#leftovers.delete(task);
+  }
+
+  /** Puts `leftover` in the place of a task that is over but may still be answered; only the latest few stay. */
+  replace(task: Pending, leftover: Pending): void {
+    this.#tasks.set(task.itt, leftover);
+    this.#leftovers.add(leftover);
+    const [oldest] = this.#leftovers;
+    if (this.#leftovers.size > maxLeftovers && oldest !== undefined) this.remove(oldest);
+  }
+
+  /** The tasks of one connection, in the order in which they were sent. */
+  of(connection: Connection): readonly Pending[] {
+    return [...this.#tasks.values()].filter((task) => task.connection === connection);
+  }
+
+  all(): readonly Pending[] {
+    return [...this.#tasks.values()];
+  }
+}
