@@ -8,7 +8,6 @@ const packageOf: Readonly<Record<string, string>> = {
   "dpkg-deb": "dpkg",
   tar: "tar",
   xz: "xz-utils",
-  zstd: "zstd",
   depmod: "kmod",
   "grub-mkimage": "grub-common",
   mformat: "mtools",
@@ -21,7 +20,6 @@ const packageOf: Readonly<Record<string, string>> = {
 export interface ToolOptions {
   readonly signal?: AbortSignal | undefined;
   readonly cwd?: string;
-  readonly input?: string;
   /** Where the tool writes, for the message when that place is full. */
   readonly writes?: string;
 }
@@ -67,8 +65,7 @@ function execaOptions(options: ToolOptions) {
   return {
     // A user's PATH on Debian lacks the folders of mkfs.ext4 and depmod.
     env: { PATH: `${process.env["PATH"] ?? "/usr/bin:/bin"}:/usr/sbin:/sbin`, LC_ALL: "C" },
-    stdin: options.input === undefined ? "ignore" : "pipe",
-    ...(options.input === undefined ? {} : { input: options.input }),
+    stdin: "ignore",
     ...(options.cwd === undefined ? {} : { cwd: options.cwd }),
     ...(options.signal === undefined ? {} : { cancelSignal: options.signal }),
     forceKillAfterDelay: 2000,

@@ -1,17 +1,18 @@
 import { createHash } from "node:crypto";
-import { readdir, readFile, stat } from "node:fs/promises";
+import { access, constants, readdir, readFile, stat } from "node:fs/promises";
 import path from "node:path";
 import { LabError, UsageError, type Report } from "#core";
 import { downloadPackages, resolvePackages } from "./debian-packages.ts";
 import { buildDebianMini } from "./debian-mini/recipe.ts";
 import { guestFolder } from "./guest-folder.ts";
 import { diskFull, errnoOf } from "./host-tool.ts";
-import { cacheFolder, ImageCache, sha256Of } from "./image-cache.ts";
+import { cacheFolder, ImageCache } from "./image-cache.ts";
+import { recordChecksum, verifiedChecksum } from "./known-checksum.ts";
 import type { GuestManifest, RecipeSource } from "./manifest.ts";
 
 export interface PrepareOptions {
   readonly signal?: AbortSignal;
-  /** Told `guest-packages` (update, download) and `guest-image` (build, ready) with their figures. */
+  /** Told `guest-packages` (update, download) and `guest-image` (damaged, build, ready) with their figures. */
   readonly report?: Report;
   /** Where images and packages are kept; `SANLAB_CACHE` and the user's cache folder by default. */
   readonly cache?: string;
@@ -38,9 +39,9 @@ export async function prepareGuest(
   options: PrepareOptions = {},
 ): Promise<PreparedGuest> {
   const { source } = manifest;
-  if (source.kind === "file") return checkFile(source.path, source.sha256);
   const cache = options.cache ?? cacheFolder();
   try {
+    if (source.kind === "file") return await checkFile(source.path, source.sha256, cache);
     return await fromRecipe(manifest, source, { ...options, cache });
   } catch (error) {
     const code = errnoOf(error);
@@ -69,7 +70,7 @@ async function fromRecipe(
   const inputs = JSON.stringify([recipe, source.nicDrivers, manifest.diskMiB, packages]);
   const digest = createHash("sha256").update(inputs).digest("hex");
   const key = `${manifest.name}-${digest.slice(0, 24)}`;
-  const images = new ImageCache(cache);
+  const images = new ImageCache(cache, report);
 
   const found = await images.find(key);
   if (found !== undefined) return { ...found, format: "raw", built: false };
@@ -102,12 +103,16 @@ async function folderDigest(folder: string): Promise<string> {
   return hash.digest("hex");
 }
 
-async function checkFile(image: string, expected: string | undefined): Promise<PreparedGuest> {
-  const actual = await sha256Of(image).catch((error: unknown) => {
+/** A user's image may be large: its checksum is computed once for each state of the file. */
+async function checkFile(image: string, expected: string | undefined, cache: string): Promise<PreparedGuest> {
+  await access(image, constants.R_OK).catch((error: unknown) => {
     throw new UsageError("GUEST_IMAGE", `cannot read the disk image ${image}`, { cause: error });
   });
-  if (expected !== undefined && actual !== expected) {
-    throw new UsageError("GUEST_IMAGE", `${image} has sha256 ${actual}, its guest.yaml says ${expected}`);
+  const name = createHash("sha256").update(path.resolve(image)).digest("hex");
+  const record = path.join(cache, "checksums", `${name}.json`);
+  const sha256 = (await verifiedChecksum(image, record)) ?? (await recordChecksum(image, record));
+  if (expected !== undefined && sha256 !== expected) {
+    throw new UsageError("GUEST_IMAGE", `${image} has sha256 ${sha256}, its guest.yaml says ${expected}`);
   }
-  return { image, sha256: actual, format: "raw", built: false };
+  return { image, sha256, format: "raw", built: false };
 }

@@ -1,5 +1,6 @@
-import { copyFile, mkdir, readdir, readFile } from "node:fs/promises";
+import { copyFile, mkdir, readdir, readFile, writeFile } from "node:fs/promises";
 import path from "node:path";
+import { zstdDecompressSync } from "node:zlib";
 import { LabError } from "#core";
 import { runTool } from "../host-tool.ts";
 import { filesOf, type TreeEntry } from "./file-tree.ts";
@@ -72,6 +73,6 @@ export function dependencies(module: Uint8Array): readonly string[] {
 
 async function uncompress(file: string, into: string, signal: AbortSignal | undefined): Promise<void> {
   if (file.endsWith(".xz")) await runTool("xz", ["-dkf", file], { signal });
-  if (file.endsWith(".zst")) await runTool("zstd", ["-dqf", file], { signal });
-  await copyFile(file.replace(/\.(?:xz|zst)$/u, ""), into);
+  if (file.endsWith(".zst")) await writeFile(into, zstdDecompressSync(await readFile(file)));
+  else await copyFile(file.replace(/\.xz$/u, ""), into);
 }
