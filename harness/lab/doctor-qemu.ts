@@ -1,17 +1,18 @@
 import { constants } from "node:fs";
 import { access, readFile } from "node:fs/promises";
 import { errorCode, errorMessage } from "#core";
-import { findIpxeRom, findOvmf, findQemu, type NicModel } from "#harness/qemu-launcher";
+import { findIpxeRom, findOvmf, findQemu, probeAccelerator, type NicModel } from "#harness/qemu-launcher";
 import { romImages } from "./rom-images.ts";
 import type { Check } from "./doctor.ts";
 
 const NICS = ["e1000", "rtl8139", "virtio"] as const satisfies readonly NicModel[];
 
 /** QEMU, what accelerates it, and the firmware it needs. */
-export async function qemuChecks(): Promise<readonly Check[]> {
+export async function qemuChecks(options: { readonly signal?: AbortSignal }): Promise<readonly Check[]> {
   const qemu = await version();
-  const roms = qemu.status === "ok" ? await Promise.all(NICS.map((nic) => ipxeRom(nic))) : [];
-  return [qemu, await kvm(), ...roms, await ovmf()];
+  if (qemu.status !== "ok") return [qemu, await ovmf()];
+  const roms = await Promise.all(NICS.map((nic) => ipxeRom(nic)));
+  return [qemu, await accelerator(options), ...roms, await ovmf()];
 }
 
 async function version(): Promise<Check> {
@@ -24,26 +25,36 @@ async function version(): Promise<Check> {
   }
 }
 
-async function kvm(): Promise<Check> {
+async function accelerator(options: { readonly signal?: AbortSignal }): Promise<Check> {
   const name = "KVM";
   try {
-    await access("/dev/kvm", constants.R_OK | constants.W_OK);
-    return { name, status: "ok", detail: "/dev/kvm may be opened" };
+    const { accel, reason } = await probeAccelerator(options);
+    if (accel === "kvm") return { name, status: "ok", detail: reason };
+    return {
+      name,
+      status: "warn",
+      detail: `guests are emulated (TCG), which is slower: ${reason}`,
+      cure: await kvmCure(),
+    };
   } catch (error) {
-    const detail = "guests are emulated (TCG), some ten times slower";
+    options.signal?.throwIfAborted();
+    return {
+      name,
+      status: "fail",
+      detail: `no guest runs, not even emulated: ${errorMessage(error)}`,
+      cure: "apt-get install --reinstall qemu-system-x86",
+    };
+  }
+}
+
+async function kvmCure(): Promise<string> {
+  try {
+    await access("/dev/kvm", constants.R_OK | constants.W_OK);
+    return "a host whose KVM runs 64-bit guests";
+  } catch (error) {
     return errorCode(error) === "EACCES"
-      ? {
-          name,
-          status: "warn",
-          detail: `this user may not open /dev/kvm; ${detail}`,
-          cure: "adduser $USER kvm",
-        }
-      : {
-          name,
-          status: "warn",
-          detail: `no /dev/kvm; ${detail}`,
-          cure: "modprobe kvm_intel or kvm_amd, where the processor has it",
-        };
+      ? "adduser $USER kvm, and log in again"
+      : "modprobe kvm_intel or kvm_amd, where the processor has it";
   }
 }
 

@@ -22,7 +22,7 @@ export async function diagnoseMachine(
 ): Promise<readonly Check[]> {
   const groups = await Promise.all([
     systemChecks(),
-    qemuChecks(),
+    qemuChecks(options),
     networkChecks(options),
     toolChecks(),
   ]);

@@ -50,16 +50,12 @@ function receive({ signal }: OuterMessage): void {
   process.exit(128 + constants.signals[signal]);
 }
 
-/**
- * Addresses are usable at once (no duplicate address detection on wires where nobody else gives any), and what TCP
- * learned on one connection does not override a route's clamp on the next.
- */
+/** Addresses are usable at once: there is no duplicate address detection on wires where nobody else gives any. */
 async function settings(): Promise<void> {
   const wanted = [
     ["ipv6/conf/all/accept_dad", "0"],
     ["ipv6/conf/default/accept_dad", "0"],
     ["ipv6/conf/default/accept_ra", "0"],
-    ["ipv4/tcp_no_metrics_save", "1"],
   ] as const;
   for (const [name, value] of wanted) {
     try {

@@ -4,6 +4,7 @@ import { readFile } from "node:fs/promises";
 import { formatIp, type Report } from "#core";
 import { openTap, type Tap } from "#harness/tap-stream";
 import { parseCidr, type Cidr } from "./cidr.ts";
+import { clampCongestion } from "./congestion-clamp.ts";
 import { ip } from "./ip-command.ts";
 
 export interface WireOptions {
@@ -18,7 +19,7 @@ export interface WireOptions {
   /** The host's hardware address on this wire. Default: one that the kernel makes up. */
   readonly mac?: string;
   /**
-   * Upper bound, in segments, of what the host's TCP sends on this wire without acknowledgement. For a receiver that loses
+   * How many segments the host's TCP may have under way to a machine on this wire (a /24 at most). For receivers that lose
    * bursts: QEMU's rtl8139 has a ring of 8 KiB, and 4 segments keep it from dropping.
    */
   readonly clampCwnd?: number;
@@ -68,10 +69,14 @@ export async function createWire(options: WireOptions): Promise<Wire> {
       `createWire: ${JSON.stringify(options.name)} is no wire name (1 to 12 letters, digits, . _ -)`,
     );
   }
+  const { name } = options;
+  if (options.mac !== undefined && !/^[\da-f]{2}(?::[\da-f]{2}){5}$/i.test(options.mac)) {
+    throw new TypeError(`createWire: ${JSON.stringify(options.mac)} is no hardware address`);
+  }
   const address = parseCidr(options.address, 4);
   const wantedIpv6 = options.ipv6 === undefined ? undefined : parseCidr(options.ipv6, 6);
   const hasIpv6 = existsSync("/proc/sys/net/ipv6");
-  const mac = options.mac ?? macFor(options.name);
+  const mac = options.mac ?? macFor(name);
   const ends: Ends = {
     address,
     ipv6: hasIpv6 ? wantedIpv6 : undefined,
@@ -80,18 +85,19 @@ export async function createWire(options: WireOptions): Promise<Wire> {
   };
   const taps: Tap[] = [];
   const count = options.ports ?? 1;
-  const bridge = count > 1 ? options.name : undefined;
+  const bridge = count > 1 ? name : undefined;
   const vnetHeader = options.vnetHeader ?? true;
   try {
-    const first = await openTap({ name: bridge ? `${bridge}-0` : options.name, vnetHeader });
+    const first = await openTap({ name: bridge ? `${bridge}-0` : name, vnetHeader });
     taps.push(first);
     while (taps.length < count) taps.push(await openTap({ name: `${bridge}-${taps.length}`, vnetHeader }));
     await ip([...linkCommands(options, ends, taps), ...addressCommands(options, ends)], options);
+    if (options.clampCwnd !== undefined) await clampCongestion({ name, address }, options.clampCwnd, options);
     const mtu = options.mtu ?? 1500;
-    options.report?.("wire", { name: options.name, address: address.text, mac, mtu, ports: count });
+    options.report?.("wire", { name, address: address.text, mac, mtu, ports: count });
     return {
       ...ends,
-      name: options.name,
+      name,
       mtu,
       ports: taps.map((tap) => ({ name: tap.name, fd: tap.fd, handOver: () => tap.close() })),
       tapFd: first.fd,
@@ -123,7 +129,7 @@ function linkCommands(
   ];
 }
 
-function addressCommands({ name, clampCwnd }: WireOptions, ends: Ends): readonly string[] {
+function addressCommands({ name }: WireOptions, ends: Ends): readonly string[] {
   const { address, ipv6, linkLocal } = ends;
   const ipv6Addresses = [...(linkLocal ? [`${linkLocal}/64`] : []), ...(ipv6 ? [ipv6.text] : [])];
   const commands = [
@@ -132,13 +138,6 @@ function addressCommands({ name, clampCwnd }: WireOptions, ends: Ends): readonly
     ...ipv6Addresses.map((text) => `addr add ${text} dev ${name} nodad`),
     `link set dev ${name} up`,
   ];
-  if (clampCwnd === undefined) return commands;
-  const clamp = `cwnd lock ${clampCwnd}`;
-  const source = `proto kernel scope link src ${address.host}`;
-  commands.push(`route replace ${address.network} dev ${name} ${source} ${clamp}`);
-  if (ipv6) commands.push(`route replace ${ipv6.network} dev ${name} proto kernel metric 256 ${clamp}`);
-  // What TCP remembers of earlier connections would take precedence over the routes.
-  commands.push("tcp_metrics flush all");
   return commands;
 }
 

@@ -8,6 +8,8 @@ import { systemCalls } from "./system-calls.ts";
  * A read of a TAP device through libuv would occupy one thread of its pool for ever, which is why this is here.
  */
 export interface FrameReaderInit {
+  /** Tells this module that it is the thread's program; it is also imported, possibly in threads of another purpose. */
+  readonly role: typeof FRAME_READER;
   readonly tapFd: number;
   readonly wakeFd: number;
   /** Int32: [batches that may be posted, stop flag]. */
@@ -23,6 +25,7 @@ export type FrameReaderMessage =
   | { readonly kind: "end"; readonly errno: number }
   | { readonly kind: "stopped" };
 
+export const FRAME_READER = "frame-reader";
 export const CREDIT = 0;
 export const STOP = 1;
 
@@ -31,7 +34,8 @@ const POLLERR = 0x008;
 const EAGAIN = 11;
 const EINTR = 4;
 
-if (parentPort) {
+const given: { readonly role?: unknown } | null | undefined = workerData;
+if (parentPort && given?.role === FRAME_READER) {
   const port = parentPort;
   const init: FrameReaderInit = workerData;
   const calls = await systemCalls();

@@ -3,7 +3,7 @@ import path from "node:path";
 import { Duplex } from "node:stream";
 import { Worker } from "node:worker_threads";
 import { LabError, errorCode, errorMessage } from "#core";
-import { CREDIT, STOP, type FrameReaderInit, type FrameReaderMessage } from "./frame-reader.ts";
+import { CREDIT, FRAME_READER, STOP, type FrameReaderInit, type FrameReaderMessage } from "./frame-reader.ts";
 import { openTap, type Tap, type TapOptions } from "./open-tap.ts";
 import { systemCalls } from "./system-calls.ts";
 
@@ -86,6 +86,7 @@ export class TapStream extends Duplex {
     this.#wakeFd = wakeFd;
     this.#control[CREDIT] = BATCHES_IN_FLIGHT;
     const init: FrameReaderInit = {
+      role: FRAME_READER,
       tapFd: tap.fd,
       wakeFd,
       control: this.#control.buffer,
