@@ -4,13 +4,12 @@ import type { DiskController, DiskSpec, MachineSpec } from "./machine-spec.ts";
 import { option } from "./option.ts";
 
 /** How a disk meets the machine: QEMU's controller (if it needs one of its own), disk and CD device. */
-const controllers: Readonly<Record<Exclude<DiskController, "ide">, Attachment>> = {
+const controllers: Readonly<Record<Exclude<DiskController, "ide" | "floppy">, Attachment>> = {
   ahci: { controller: "ahci", disk: "ide-hd", cdrom: "ide-cd" },
   "virtio-blk": { disk: "virtio-blk-pci" },
   "virtio-scsi": scsi("virtio-scsi-pci"),
   nvme: { disk: "nvme" },
   "usb-storage": { controller: "qemu-xhci", disk: "usb-storage", cdrom: "usb-storage" },
-  floppy: { controller: "isa-fdc", disk: "floppy" },
   lsi53c810: scsi("lsi53c810"),
   lsi53c895a: scsi("lsi53c895a"),
   megasas: scsi("megasas"),
@@ -78,6 +77,7 @@ function devices(disk: DiskSpec, index: number, machine: MachineSpec["machine"])
     const place = { bus: `ide.${index >> 1}`, unit: index & 1 };
     return ["-device", option(cdrom ? "ide-cd" : "ide-hd", { ...common, ...place })];
   }
+  if (disk.controller === "floppy") return floppy(disk);
   const { controller, disk: diskDevice, cdrom: cdDevice } = controllers[disk.controller];
   const device = cdrom ? cdDevice : diskDevice;
   if (device === undefined) {
@@ -95,4 +95,10 @@ function devices(disk: DiskSpec, index: number, machine: MachineSpec["machine"])
     "-device",
     option(device, { ...common, bus: `${id}.0` }),
   ];
+}
+
+/** Drive A of the controller that every PC has; its place in the boot order is a property of that controller. */
+function floppy(disk: DiskSpec): string[] {
+  const order = disk.bootIndex === undefined ? [] : ["-global", `isa-fdc.bootindexA=${disk.bootIndex}`];
+  return [...order, "-device", option("floppy", { id: disk.id, drive: `${disk.id}-image`, unit: 0 })];
 }

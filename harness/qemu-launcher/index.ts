@@ -26,6 +26,7 @@ export type { MachineExit, RunningMachine } from "./running-machine.ts";
 export { Qmp, QmpError, type QmpEvent } from "./qmp.ts";
 export { SerialPort, type LineListener, type SerialMatch } from "./serial-port.ts";
 export { probeAccelerator, timeScale, type AcceleratorChoice, type ProbeOptions } from "./accelerator.ts";
+export { probeDisk, probeMarker } from "./probe-guest.ts";
 export { lowMemory } from "./guest-memory.ts";
 export { TextCleaner } from "./text-cleaner.ts";
 export { findIpxeRom, findOvmf, findQemu, type Ovmf, type Qemu } from "./locate.ts";

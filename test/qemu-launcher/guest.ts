@@ -12,7 +12,8 @@ export const memoryMarkerAddress = 0x6_0000;
  * what comes from the keyboard and from COM1; an exclamation mark on COM1 powers it off through ACPI.
  */
 export function guestDisk(greeting: string): Buffer {
-  const disk = Buffer.alloc(1 << 20);
+  // The size of a 1.44 MB floppy, which is none of a disk that SeaBIOS would not boot.
+  const disk = Buffer.alloc(1440 * 1024);
   Buffer.from(
     program
       .map(([hex]) => hex)
