@@ -77,7 +77,7 @@ function devices(disk: DiskSpec, index: number, machine: MachineSpec["machine"])
     const place = { bus: `ide.${index >> 1}`, unit: index & 1 };
     return ["-device", option(cdrom ? "ide-cd" : "ide-hd", { ...common, ...place })];
   }
-  if (disk.controller === "floppy") return floppy(disk);
+  if (disk.controller === "floppy") return floppy(disk, machine);
   const { controller, disk: diskDevice, cdrom: cdDevice } = controllers[disk.controller];
   const device = cdrom ? cdDevice : diskDevice;
   if (device === undefined) {
@@ -97,8 +97,10 @@ function devices(disk: DiskSpec, index: number, machine: MachineSpec["machine"])
   ];
 }
 
-/** Drive A of the controller that every PC has; its place in the boot order is a property of that controller. */
-function floppy(disk: DiskSpec): string[] {
+/** Drive A; its place in the boot order is a property of the floppy controller, which only a `pc` has of its own. */
+function floppy(disk: DiskSpec, machine: MachineSpec["machine"]): string[] {
   const order = disk.bootIndex === undefined ? [] : ["-global", `isa-fdc.bootindexA=${disk.bootIndex}`];
-  return [...order, "-device", option("floppy", { id: disk.id, drive: `${disk.id}-image`, unit: 0 })];
+  const controller = machine === "q35" ? ["-device", "isa-fdc"] : [];
+  const drive = option("floppy", { id: disk.id, drive: `${disk.id}-image`, unit: 0 });
+  return [...order, ...controller, "-device", drive];
 }
