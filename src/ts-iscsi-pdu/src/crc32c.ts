@@ -1,5 +1,3 @@
-import { u32le } from "./bytes.ts";
-
 /**
  * CRC32C (Castagnoli) of `data`; with `seed`, the CRC of what came before continues: crc(b, crc(a)) = crc(a + b).
  * `crc32c` of `@node-rs/crc32` has this form too.
@@ -17,17 +15,20 @@ export const crc32cJs: Crc32c = (data, seed = 0) => {
   let crc = ~seed;
   let at = 0;
   for (; at < whole; at += 8) {
-    const low = crc ^ u32le(data, at);
-    const high = u32le(data, at + 4);
+    crc ^=
+      (data[at] ?? 0) |
+      ((data[at + 1] ?? 0) << 8) |
+      ((data[at + 2] ?? 0) << 16) |
+      ((data[at + 3] ?? 0) << 24);
     crc =
-      (t[0x700 | (low & 0xff)] ?? 0) ^
-      (t[0x600 | ((low >>> 8) & 0xff)] ?? 0) ^
-      (t[0x500 | ((low >>> 16) & 0xff)] ?? 0) ^
-      (t[0x400 | (low >>> 24)] ?? 0) ^
-      (t[0x300 | (high & 0xff)] ?? 0) ^
-      (t[0x200 | ((high >>> 8) & 0xff)] ?? 0) ^
-      (t[0x100 | ((high >>> 16) & 0xff)] ?? 0) ^
-      (t[high >>> 24] ?? 0);
+      (t[0x700 | (crc & 0xff)] ?? 0) ^
+      (t[0x600 | ((crc >>> 8) & 0xff)] ?? 0) ^
+      (t[0x500 | ((crc >>> 16) & 0xff)] ?? 0) ^
+      (t[0x400 | (crc >>> 24)] ?? 0) ^
+      (t[0x300 | (data[at + 4] ?? 0)] ?? 0) ^
+      (t[0x200 | (data[at + 5] ?? 0)] ?? 0) ^
+      (t[0x100 | (data[at + 6] ?? 0)] ?? 0) ^
+      (t[data[at + 7] ?? 0] ?? 0);
   }
   for (; at < length; at += 1) crc = (crc >>> 8) ^ (t[(crc ^ (data[at] ?? 0)) & 0xff] ?? 0);
   return ~crc >>> 0;
@@ -52,7 +53,7 @@ export function setCrc32c(native?: Crc32c): void {
     current = crc32cJs;
     return;
   }
-  const check = Uint8Array.from("123456789", (char) => char.charCodeAt(0));
+  const check = Uint8Array.of(0x31, 0x32, 0x33, 0x34, 0x35, 0x36, 0x37, 0x38, 0x39);
   if (
     native(check) !== 0xe306_9283 ||
     native(check.subarray(4), native(check.subarray(0, 4))) !== 0xe306_9283
