@@ -14,3 +14,4 @@ export { freePort } from "./free-port.ts";
 export { requireDiskSpace, wrapDiskErrors } from "./disk-space.ts";
 export { writeJson, type WriteJsonOptions } from "./write-json.ts";
 export { diagnoseMachine, type Check, type CheckStatus } from "./doctor.ts";
+export { romImages, type RomImageKind } from "./rom-images.ts";
