@@ -11,6 +11,8 @@ const receiveSize = 256 * 1024;
 export interface ConnectionOptions {
   readonly portal: Portal;
   readonly cid: number;
+  /** Portal and target, for messages. */
+  readonly where: string;
   readonly connectTimeoutMs: number;
   readonly signal?: AbortSignal | undefined;
   readonly trace?: ByteTrace | undefined;
@@ -49,7 +51,7 @@ export class Connection {
 
   /** @throws TransportError or TimeoutError that names the portal and what to check. */
   static async open(options: ConnectionOptions): Promise<Connection> {
-    const { portal, signal, trace } = options;
+    const { portal, signal, trace, where } = options;
     signal?.throwIfAborted();
     const { promise, resolve, reject } = Promise.withResolvers<void>();
     let connection: Connection | undefined;
@@ -66,7 +68,6 @@ export class Connection {
         },
       },
     });
-    const where = formatPortal(portal);
     const onAbort = () => reject(signal?.reason instanceof Error ? signal.reason : new Error("aborted"));
     signal?.addEventListener("abort", onAbort, { once: true });
     const timer = setTimeout(

@@ -1,8 +1,15 @@
 import { randomBytes } from "node:crypto";
 import { encodeIsid, type Isid, type OperationalValues } from "ts-iscsi-pdu";
 
+/** The caller's wishes, completed; the first burst never longer than any (RFC 7143 §13.14). */
+export function completeWishes(keys: Partial<OperationalValues> = {}): Partial<OperationalValues> {
+  const wishes = { ...defaultWishes, ...keys };
+  const { FirstBurstLength = 65_536, MaxBurstLength = 262_144 } = wishes;
+  return { ...wishes, FirstBurstLength: Math.min(FirstBurstLength, MaxBurstLength) };
+}
+
 /** What is offered where the caller has no wish: large transfers, no wait for an R2T, digests only if demanded. */
-export const defaultWishes: Partial<OperationalValues> = {
+const defaultWishes: Partial<OperationalValues> = {
   HeaderDigest: "None,CRC32C",
   DataDigest: "None,CRC32C",
   InitialR2T: false,

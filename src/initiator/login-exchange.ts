@@ -16,7 +16,6 @@ import type { Connection, ConnectionReceiver } from "./connection.ts";
 import { PeerProtocolError, violation } from "./errors.ts";
 import type { LoginMachine, LoginStep } from "./login-machine.ts";
 import { loginRefusal } from "./login-status.ts";
-import { formatPortal } from "./url.ts";
 
 /** What holds in both directions until full feature phase (RFC 7143 §13.12). */
 const loginDataLength = 8192;
@@ -27,6 +26,8 @@ export interface LoginIdentity {
   /** 0 for a new session, or to reinstate one with the same ISID. */
   readonly tsih: number;
   readonly itt: number;
+  /** Portal and target, for messages. */
+  readonly where: string;
 }
 
 /** How a login ends that was not refused: in full feature phase, or sent elsewhere. */
@@ -103,8 +104,9 @@ export class LoginExchange implements ConnectionReceiver {
   }
 
   #fail(error: unknown): void {
-    const where = formatPortal(this.#connection.portal);
-    this.#outcome.reject(error instanceof ProtocolError ? new PeerProtocolError(where, error) : error);
+    this.#outcome.reject(
+      error instanceof ProtocolError ? new PeerProtocolError(this.#identity.where, error) : error,
+    );
   }
 
   #take(response: LoginResponseView, data: Uint8Array): void {
@@ -144,7 +146,9 @@ export class LoginExchange implements ConnectionReceiver {
         cid: this.#connection.cid,
         cmdSn: this.#window.cmdSn,
         expStatSn: this.#connection.expStatSn,
-        ...this.#identity,
+        isid: this.#identity.isid,
+        tsih: this.#identity.tsih,
+        itt: this.#identity.itt,
       },
       piece,
     );
@@ -157,7 +161,7 @@ export class LoginExchange implements ConnectionReceiver {
     if (pdu.itt !== this.#identity.itt) {
       throw violation("11.13", "Initiator Task Tag", pdu.itt, `the login's tag is ${this.#identity.itt}`);
     }
-    if (pdu.status >= 0x0200) throw loginRefusal(formatPortal(this.#connection.portal), pdu.status);
+    if (pdu.status >= 0x0200) throw loginRefusal(this.#identity.where, pdu.status);
     if (pdu.statusClass !== 0) return pdu;
     if (pdu.versionActive !== 0)
       throw violation("11.13.4", "Version-active", pdu.versionActive, "only version 0 was offered");

@@ -104,6 +104,7 @@ class LoginAttempts {
     const connection = await Connection.open({
       portal: this.#portal,
       cid: this.#place.cid,
+      where,
       connectTimeoutMs: this.#options.loginTimeoutMs,
       signal,
       trace,
@@ -122,7 +123,7 @@ class LoginAttempts {
     });
     const { itt, tsih } = this.#place;
     let logged: LoggedIn | undefined;
-    const exchange = new LoginExchange(connection, machine, { isid, tsih, itt }, window, (newTsih) => {
+    const exchange = new LoginExchange(connection, machine, { isid, tsih, itt, where }, window, (newTsih) => {
       logged = this.#logged(connection, machine, window, newTsih);
       this.#enter(logged);
     });

@@ -14,9 +14,9 @@ export function normalName(name: string, whose: "initiator" | "target"): string 
   );
 }
 
-/** §4.2.7.2 allows letters, digits, "-", ".", ":" and what other scripts have beyond ASCII. */
+/** §4.2.7.2 allows letters, digits, "-", ".", ":" and what other scripts have; storage in the field has "_" too. */
 const forms = [
-  /^iqn\.\d{4}-(?:0[1-9]|1[0-2])\.[a-z0-9][a-z0-9.-]*(?::[a-z0-9.:\-\u0080-\u{10ffff}]+)?$/u,
+  /^iqn\.\d{4}-(?:0[1-9]|1[0-2])\.[a-z0-9][a-z0-9.-]*(?::[a-z0-9.:_\-\u0080-\u{10ffff}]+)?$/u,
   /^eui\.[0-9a-f]{16}$/,
   /^naa\.(?:[0-9a-f]{16}|[0-9a-f]{32})$/,
 ];

@@ -12,7 +12,7 @@ import { errorMessage, SanlabError, withTimeout } from "#core";
 import { abortTask } from "./abort.ts";
 import type { ChapAlgorithm } from "./chap.ts";
 import type { Connection } from "./connection.ts";
-import { defaultWishes, isidBytes } from "./default-keys.ts";
+import { completeWishes, isidBytes } from "./default-keys.ts";
 import { TransportError } from "./errors.ts";
 import type { AsyncNotice, RejectNotice } from "./full-feature.ts";
 import { Keepalive } from "./keepalive.ts";
@@ -103,7 +103,7 @@ export class Session implements AsyncDisposable {
       initiator: normalName(options.initiator, "initiator"),
       initiatorAlias,
       isid: isidBytes(options.isid),
-      wishes: { ...defaultWishes, ...options.keys },
+      wishes: completeWishes(options.keys),
       chap,
       loginTimeoutMs: options.loginTimeoutMs ?? 15_000,
       signal,

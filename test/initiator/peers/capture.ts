@@ -1,0 +1,68 @@
+import { execFile } from "node:child_process";
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import path from "node:path";
+import { promisify } from "node:util";
+import { PcapngWriter, SessionTrace } from "#capture";
+import type { ByteTrace } from "#initiator";
+
+const run = promisify(execFile);
+
+/** Records conversations and has tshark read them back: the independent judge of every byte that was sent. */
+export class Capture {
+  readonly #blocks: Buffer[] = [];
+  readonly #writer = new PcapngWriter((block) => void this.#blocks.push(Buffer.from(block)));
+  readonly #traces = new Map<string, SessionTrace>();
+  readonly #ports = new Set<number>();
+
+  readonly trace: ByteTrace = (direction, bytes, { localAddress, localPort, address, port }) => {
+    const key = `${localAddress} ${localPort}`;
+    let trace = this.#traces.get(key);
+    if (trace === undefined) {
+      trace = new SessionTrace(this.#writer, {
+        local: { address: localAddress, port: localPort },
+        remote: { address, port },
+      });
+      this.#traces.set(key, trace);
+      this.#ports.add(port);
+    }
+    if (direction === "sent") trace.sent(bytes);
+    else trace.received(bytes);
+  };
+
+  /** Frames that tshark calls malformed or worth a note, and how many iSCSI frames it saw in all. */
+  async judge(): Promise<{ readonly complaints: string; readonly frames: number }> {
+    const complaints = await this.fields("_ws.malformed || iscsi && _ws.expert", [
+      "frame.number",
+      "_ws.expert.message",
+    ]);
+    const frames = await this.fields("iscsi", ["frame.number"]);
+    return { complaints: complaints.trim(), frames: frames.split("\n").filter((line) => line !== "").length };
+  }
+
+  /** One line for each frame that matches, with these fields of tshark's iSCSI dissector. */
+  async fields(filter: string, fields: readonly string[]): Promise<string> {
+    const folder = await mkdtemp(path.join(tmpdir(), "sanlab-capture-"));
+    const file = path.join(folder, "capture.pcapng");
+    try {
+      await writeFile(file, Buffer.concat(this.#blocks));
+      const decode = [...this.#ports].flatMap((port) => ["-d", `tcp.port==${port},iscsi`]);
+      const wanted = fields.flatMap((field) => ["-e", field]);
+      const args = [
+        "-r",
+        file,
+        ...decode,
+        "-o",
+        "iscsi.bogus_pdu_max_data_len:16777215",
+        "-Y",
+        filter,
+        "-T",
+        "fields",
+        ...wanted,
+      ];
+      return (await run("tshark", args, { maxBuffer: 64 * 1024 * 1024 })).stdout;
+    } finally {
+      await rm(folder, { recursive: true });
+    }
+  }
+}
