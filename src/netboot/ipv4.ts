@@ -1,16 +1,9 @@
-import { UsageError } from "#core";
+import { UsageError, formatIp, parseIp } from "#core";
 
 /** A dotted-quad address as an unsigned 32-bit number, or undefined where `text` is none. */
 export function parseIpv4(text: string): number | undefined {
-  const match = /^(\d{1,3})\.(\d{1,3})\.(\d{1,3})\.(\d{1,3})$/.exec(text);
-  if (!match) return undefined;
-  let value = 0;
-  for (const part of match.slice(1)) {
-    const octet = Number(part);
-    if (octet > 255) return undefined;
-    value = value * 256 + octet;
-  }
-  return value;
+  const bytes = parseIp(text);
+  return bytes?.length === 4 ? Buffer.from(bytes).readUInt32BE() : undefined;
 }
 
 /** Like `parseIpv4`, but a UsageError that names `what` where the text is no address. */
@@ -23,7 +16,7 @@ export function ipv4(text: string, what: string): number {
 }
 
 export function formatIpv4(value: number): string {
-  return [24, 16, 8, 0].map((shift) => (value >>> shift) & 0xff).join(".");
+  return formatIp(Uint8Array.of(value >>> 24, value >>> 16, value >>> 8, value));
 }
 
 /** The netmask of a prefix length from 0 to 32. */

@@ -39,7 +39,10 @@ export interface BootSettings {
   readonly options?: DhcpOptionValues;
   /** Any option by its code; wins over all others. */
   readonly rawOptions?: Readonly<Record<number, Uint8Array>>;
-  /** iPXE's own settings (option 175); names and secrets in it are sent but never reported. Sent to iPXE only. */
+  /**
+   * iPXE's own settings (option 175), sent to iPXE only; names and secrets in it are never reported. `noPxedhcp` is on
+   * unless said otherwise: set it false where a ProxyDHCP server answers beside this one.
+   */
   readonly ipxe?: IpxeOptionValues;
 }
 

@@ -130,7 +130,7 @@ export class HttpServer implements AsyncDisposable {
       response.end();
       return 0;
     }
-    return send(file, first, last, response);
+    return await send(file, first, last, response);
   }
 
   /** Once the header has gone out, only a broken connection can say that the content is not whole. */

@@ -1,7 +1,7 @@
 import { endianness } from "node:os";
-import { LabError, errorCode, errorMessage } from "#core";
+import { LabError, errorCode, errorMessage, formatIp } from "#core";
 import { requireNativeSockets, type NativeSockets } from "../native-sockets.ts";
-import { formatIpv6, ipv6Bytes } from "./router-advertisement.ts";
+import { ipv6Bytes } from "./router-advertisement.ts";
 
 const AF_INET6 = 10;
 const SOCK_RAW = 3;
@@ -76,7 +76,7 @@ export class Icmpv6Socket implements Disposable {
     if (length === undefined) return undefined;
     return {
       bytes: Uint8Array.from(this.#buffer.subarray(0, length)),
-      from: formatIpv6(this.#sender.subarray(8, 24)),
+      from: formatIp(this.#sender.subarray(8, 24)),
     };
   }
 

@@ -1,5 +1,4 @@
-import { isIPv6 } from "node:net";
-import { UsageError } from "#core";
+import { UsageError, parseIp } from "#core";
 import { parseMac } from "../mac-address.ts";
 
 /** A prefix that hosts on the wire may form addresses from (RFC 4861 §4.6.2). */
@@ -45,28 +44,11 @@ export function encodeRouterAdvertisement(advertisement: RouterAdvertisement): U
 
 /** The 16 bytes of an IPv6 address. */
 export function ipv6Bytes(text: string): Uint8Array {
-  if (!isIPv6(text) || text.includes("%") || text.includes(".")) {
+  const bytes = parseIp(text);
+  if (bytes?.length !== 16) {
     throw new UsageError("BAD_ADDRESS", `"${text}" is no IPv6 address; write it as fd12:3456:789a:1::1`);
   }
-  const [head = "", tail] = text.split("::");
-  const before = head === "" ? [] : head.split(":");
-  const after = tail === undefined || tail === "" ? [] : tail.split(":");
-  const zeros = Array.from({ length: 8 - before.length - after.length }, () => "0");
-  const bytes = Buffer.alloc(16);
-  for (const [i, group] of [...before, ...zeros, ...after].entries()) {
-    bytes.writeUInt16BE(Number.parseInt(group, 16), i * 2);
-  }
   return bytes;
-}
-
-export function formatIpv6(bytes: Uint8Array): string {
-  const buffer = Buffer.from(bytes.buffer, bytes.byteOffset, 16);
-  const groups = Array.from({ length: 8 }, (_, i) => buffer.readUInt16BE(i * 2).toString(16)).join(":");
-  // RFC 5952 §4.2: the longest run of zeros, the first of equals, never a single one.
-  const run = [...groups.matchAll(/(?:^|:)0(?::0)+(?=:|$)/g)].sort((a, b) => b[0].length - a[0].length)[0];
-  if (!run) return groups;
-  const rest = groups.slice(run.index + run[0].length).replace(/^:/, "");
-  return `${groups.slice(0, run.index)}::${rest}`;
 }
 
 function prefixInformation({
