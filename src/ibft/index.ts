@@ -1,6 +1,7 @@
 /**
  * The iSCSI Boot Firmware Table: how boot firmware tells an operating system which NIC, address, target and
- * credentials to boot with. Its model, a lenient reader that says what is wrong, and the search for it in memory.
+ * credentials to boot with. Its model, a lenient reader that says what is wrong, the search for it in memory, a writer
+ * that is strict unless told to be wrong, and a lint that knows what each operating system trips over.
  *
  * Used by the emulated SAN boot, by the observers of a boot, by the verdict and by `sanlab ibft`. Pure functions of
  * bytes: nothing here opens a file, talks to a machine or knows QEMU.
@@ -25,3 +26,8 @@ export {
 export { readIbft, type ReadIbft } from "./read.ts";
 export { findByAcpi, findByBiosScan, findIbft, findInMemory, type FoundIbft, type Memory } from "./find.ts";
 export { describeIbft, ibftJson } from "./describe.ts";
+export { lintIbft, type LintOptions } from "./lint.ts";
+export type { LintProfile } from "./lint-rules.ts";
+export type { ContextNic, LintContext } from "./lint-scene.ts";
+export { writeIbft } from "./write.ts";
+export type { IbftLayout, IbftQuirks, IbftSpec, InitiatorSpec, NicSpec, TargetSpec } from "./spec.ts";

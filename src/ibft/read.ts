@@ -1,4 +1,4 @@
-import { Findings } from "./findings.ts";
+import { Findings, type Place } from "./findings.ts";
 import type { Block, Finding, Ibft, IbftControl, IbftExtension } from "./model.ts";
 import {
   type AnyField,
@@ -135,29 +135,34 @@ class Reader {
           "The order is initiator, NIC 0, target 0, NIC 1, target 1, …",
         );
       }
-      return [this.#content(block, fields)];
+      return [this.#content(block, fields, slotName(slot))];
     });
   }
 
-  #content(block: AnyBlock, fields: readonly AnyField[]): LinkedBlock {
+  #content(block: AnyBlock, fields: readonly AnyField[], name: string): LinkedBlock {
     const size = LENGTH_BY_ID[block.id] ?? BLOCK_HEADER_LENGTH;
     if (block.offset + size > this.#bytes.length) {
       this.#findings.add(
         "R02",
         "fatal",
-        { offset: block.offset, field: "length" },
+        { offset: block.offset, field: name },
         `the structure at offset ${block.offset} (id ${block.id}) runs over the end of the table`,
         "Set the length field to the bytes of the whole table.",
       );
     }
     const bytes = this.#slice(block.offset, size);
-    const values = Object.fromEntries(fields.map((field) => [field.name, this.#value(field, bytes, block)]));
+    const values = Object.fromEntries(
+      fields.map((field) => [
+        field.name,
+        this.#value(field, bytes, { offset: block.offset + field.at, field: `${name}.${field.name}` }),
+      ]),
+    );
     // The model's types are made from the field tables that made the values.
     // oxlint-disable-next-line typescript/no-unsafe-type-assertion
     return { id: block.id, content: { ...withoutId(block), ...values } } as unknown as LinkedBlock;
   }
 
-  #value(field: AnyField, bytes: Buffer, block: AnyBlock): string | number | null {
+  #value(field: AnyField, bytes: Buffer, place: Place): string | number | null {
     const { at, kind } = field;
     if (kind === "u8") return bytes.readUInt8(at);
     if (kind === "u16") return bytes.readUInt16LE(at);
@@ -165,17 +170,10 @@ class Reader {
     if (kind === "mac") return macText(bytes.subarray(at, at + 6));
     if (kind === "pci") return pciText(bytes.readUInt16LE(at));
     if (kind === "lun") return bytes.toString("hex", at, at + 8);
-    return this.#string(bytes.readUInt16LE(at), bytes.readUInt16LE(at + 2), {
-      offset: block.offset + at,
-      field: `${structureName(block)}.${field.name}`,
-    });
+    return this.#string(bytes.readUInt16LE(at), bytes.readUInt16LE(at + 2), place);
   }
 
-  #string(
-    length: number,
-    offset: number,
-    at: { readonly offset: number; readonly field: string },
-  ): string | null {
+  #string(length: number, offset: number, at: Place): string | null {
     if (offset === 0) return null;
     if (offset + length > this.#bytes.length) {
       const message = `the string (${length} bytes at offset ${offset}) runs over the end of the table`;
@@ -247,9 +245,4 @@ function slotName(slot: number): string {
 function expectedId(slot: number): number {
   if (slot === 0) return StructureId.Initiator;
   return slot % 2 === 1 ? StructureId.Nic : StructureId.Target;
-}
-
-function structureName(block: AnyBlock): string {
-  if (block.id === StructureId.Initiator) return "initiator";
-  return `${block.id === StructureId.Nic ? "nic" : "target"}@${block.offset}`;
 }
