@@ -1,17 +1,15 @@
 import { constants } from "node:fs";
-import { access, mkdir, mkdtemp, readFile, rename, rm, writeFile } from "node:fs/promises";
-import { tmpdir } from "node:os";
+import { access } from "node:fs/promises";
 import path from "node:path";
 import { errorMessage, TimeoutError, type Report } from "#core";
-import { cacheDir } from "./cache-dir.ts";
 import { launchMachine } from "./launch.ts";
-import { findQemu } from "./locate.ts";
 import type { MachineSpec } from "./machine-spec.ts";
-import { probeDisk, probeMarker } from "./probe-guest.ts";
+import { hostKey, probeFolder, probeImage, recall, remember } from "./probe-cache.ts";
+import { probeMarker } from "./probe-guest.ts";
 
 export interface AcceleratorChoice {
   readonly accel: "kvm" | "tcg";
-  /** The CPU model that the probe ran with, for `MachineSpec.cpu`; undefined is QEMU's default. */
+  /** For `MachineSpec.cpu`: set where only this model worked. */
   readonly cpu?: string;
   /** One sentence for people. */
   readonly reason: string;
@@ -31,6 +29,8 @@ export function timeScale(accel: AcceleratorChoice["accel"]): number {
 }
 
 const device = "/dev/kvm";
+/** QEMU's model for hosts whose own features it cannot hand on. */
+const plainCpu = "kvm64";
 const tcgLimitMs = 60_000;
 /** KVM that is worth having runs the probe in less time than TCG; the rest is for a busy host. */
 const kvmLimitMs = (tcgMs: number) => 2000 + 2 * tcgMs;
@@ -57,7 +57,7 @@ async function probe(options: ProbeOptions): Promise<AcceleratorChoice> {
   const tcg = await attempt({ accel: "tcg", runDir, limitMs: tcgLimitMs }, options);
   if (tcg.error !== undefined) throw tcg.error;
   let reason = "";
-  for (const cpu of ["host", undefined]) {
+  for (const cpu of [undefined, plainCpu]) {
     const kvm = await attempt({ accel: "kvm", cpu, runDir, limitMs: kvmLimitMs(tcg.ms) }, options);
     options.signal?.throwIfAborted();
     if (kvm.error === undefined) {
@@ -125,7 +125,7 @@ function probeSpec(accel: AcceleratorChoice["accel"], cpu: string | undefined, r
       {
         id: "probe",
         controller: "virtio-blk",
-        source: { kind: "file", path: path.join(runDir, imageName) },
+        source: { kind: "file", path: path.join(runDir, probeImage) },
         readOnly: true,
         bootIndex: 0,
       },
@@ -133,29 +133,6 @@ function probeSpec(accel: AcceleratorChoice["accel"], cpu: string | undefined, r
     serials: [{ name: "probe", kind: "text" }],
     display: "none",
     noReboot: true,
-  };
-}
-
-const imageName = "probe.img";
-
-/** A folder in the cache where one can be made, so that nothing gathers even if we are killed. */
-async function probeFolder(): Promise<AsyncDisposable & { readonly runDir: string }> {
-  const cached = path.join(cacheDir(), "accelerator-probe");
-  const usable = await mkdir(cached, { recursive: true }).then(
-    () =>
-      access(cached, constants.W_OK).then(
-        () => true,
-        () => false,
-      ),
-    () => false,
-  );
-  const runDir = usable ? cached : await mkdtemp(path.join(tmpdir(), "sanlab-probe-"));
-  await replaceFile(path.join(runDir, imageName), probeDisk());
-  return {
-    runDir,
-    async [Symbol.asyncDispose]() {
-      if (!usable) await rm(runDir, { recursive: true, force: true });
-    },
   };
 }
 
@@ -169,39 +146,6 @@ async function whyNotAccessible(): Promise<string | undefined> {
       ? `this machine has no ${device}`
       : `${device} may not be opened: add this user to the group kvm`;
   }
-}
-
-/** What the answer depends on: this boot of the host and this QEMU. */
-async function hostKey(): Promise<string> {
-  const { program, version } = await findQemu();
-  const bootId = await readFile("/proc/sys/kernel/random/boot_id", "utf8").catch(() => "unknown");
-  return `${bootId.trim()} ${program} ${version}`;
-}
-
-const answerFile = () => path.join(cacheDir(), "accelerator.json");
-
-async function recall(key: string): Promise<AcceleratorChoice | undefined> {
-  try {
-    const saved: { readonly key?: unknown; readonly choice?: AcceleratorChoice } = JSON.parse(
-      await readFile(answerFile(), "utf8"),
-    );
-    return saved.key === key ? saved.choice : undefined;
-  } catch {
-    return undefined;
-  }
-}
-
-/** An answer that cannot be kept costs the next run a few seconds, no more. */
-async function remember(key: string, choice: AcceleratorChoice): Promise<void> {
-  await mkdir(cacheDir(), { recursive: true })
-    .then(() => replaceFile(answerFile(), JSON.stringify({ key, choice })))
-    .catch(() => {});
-}
-
-async function replaceFile(file: string, content: string | Uint8Array): Promise<void> {
-  const fresh = `${file}.${process.pid}`;
-  await writeFile(fresh, content);
-  await rename(fresh, file);
 }
 
 function seconds(ms: number): string {

@@ -18,7 +18,6 @@ export type {
   NicSpec,
   SerialSpec,
 } from "./machine-spec.ts";
-export { nicDevices } from "./machine-spec.ts";
 export { qemuArguments, type MachineFiles } from "./qemu-arguments.ts";
 export { unplugId } from "./disk-arguments.ts";
 export { launchMachine, type LaunchOptions } from "./launch.ts";

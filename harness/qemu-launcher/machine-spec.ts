@@ -78,7 +78,7 @@ export interface MachineSpec {
   readonly name: string;
   readonly machine: "pc" | "q35";
   readonly accel: "kvm" | "tcg";
-  /** QEMU's CPU model; undefined leaves the accelerator's default. */
+  /** QEMU's CPU model; undefined is the host's own under KVM and QEMU's default under TCG. */
   readonly cpu?: string;
   readonly cpus: number;
   readonly memoryMiB: number;

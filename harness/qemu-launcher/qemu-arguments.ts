@@ -20,7 +20,7 @@ export const uefiVariables = "uefi-variables.fd";
  * Which file descriptor of the QEMU process is what: 3 is the QMP monitor, then one for each serial port, then one for
  * each TAP, in the order of the specification.
  */
-export function descriptors(spec: MachineSpec): {
+function descriptors(spec: MachineSpec): {
   readonly qmp: number;
   readonly serial: (index: number) => number;
   readonly tap: (fdIndex: number) => number;
@@ -73,6 +73,7 @@ export function qemuArguments(spec: MachineSpec, files: MachineFiles): string[] 
 
 function machineArguments(spec: MachineSpec, files: MachineFiles): string[] {
   const uefi = spec.firmware === "uefi";
+  const cpu = spec.cpu ?? (spec.accel === "kvm" ? "host" : undefined);
   if (uefi && files.ovmfCode === undefined) throw new TypeError("qemuArguments: uefi needs files.ovmfCode");
   return [
     "-machine",
@@ -82,7 +83,7 @@ function machineArguments(spec: MachineSpec, files: MachineFiles): string[] {
       pflash0: uefi ? "uefi-code" : undefined,
       pflash1: uefi ? "uefi-variables" : undefined,
     }),
-    ...(spec.cpu === undefined ? [] : ["-cpu", spec.cpu]),
+    ...(cpu === undefined ? [] : ["-cpu", cpu]),
     "-smp",
     String(spec.cpus),
     "-m",

@@ -2,7 +2,7 @@ import { closeSync, openSync, readFileSync, writeFileSync } from "node:fs";
 import { once } from "node:events";
 import path from "node:path";
 import { Duplex } from "node:stream";
-import { execa } from "execa";
+import { execa, type Options } from "execa";
 import { LabError } from "#core";
 
 export interface ProcessExit {
@@ -51,14 +51,16 @@ export async function startProcess(
   writeFileSync(logFile, `${[program, ...args].map(shellQuote).join(" ")}\n\n`, { mode: 0o600 });
   const log = openSync(logFile, "a", 0o600);
   const sockets = Array.from({ length: options.sockets }, () => "pipe" as const);
-  const subprocess = execa("setpriv", [...diesWithParent, String(process.pid), program, ...args], {
+  // Options typed as such: inferring the result's type from this very list of descriptors takes the compiler seconds.
+  const settings: Options = {
     cwd: options.runDir,
     stdio: ["ignore", inherited(log), inherited(log), ...sockets, ...options.fds.map(inherited)],
     buffer: false,
     reject: false,
     // A session of its own: the terminal's Ctrl-C is for us, who then power off in order.
     detached: true,
-  });
+  };
+  const subprocess = execa("setpriv", [...diesWithParent, String(process.pid), program, ...args], settings);
   closeSync(log);
   const { pid } = subprocess;
   if (pid === undefined) {

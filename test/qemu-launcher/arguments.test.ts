@@ -66,7 +66,9 @@ const has = test.macro({
   title: (title, _changes, option) => `${String(option)}: ${title ?? ""}`,
 });
 
-test("KVM and a CPU model", has, { accel: "kvm", cpu: "host" }, "-cpu", ["host"]);
+test("the host's under KVM", has, { accel: "kvm" }, "-cpu", ["host"]);
+test("QEMU's own under TCG", has, {}, "-cpu", []);
+test("as asked for", has, { accel: "kvm", cpu: "kvm64" }, "-cpu", ["kvm64"]);
 test("KVM", has, { accel: "kvm", machine: "q35" }, "-machine", ["q35,accel=kvm,memory-backend=ram"]);
 test("a clock", has, { rtc: "localtime" }, "-rtc", ["base=localtime"]);
 test("names with commas", has, { name: "a,b" }, "-name", ["a,,b"]);

@@ -12,7 +12,7 @@ async function holder(t: ExecutionContext) {
   const runDir = runFolder(t);
   const child = execa(
     process.execPath,
-    ["--conditions=source", path.join(import.meta.dirname, "hold-machine.ts"), runDir],
+    ["--conditions=source", path.join(import.meta.dirname, "programs/hold-machine.ts"), runDir],
     { reject: false, detached: true, forceKillAfterDelay: false },
   );
   t.teardown(() => child.kill("SIGKILL"));
@@ -64,6 +64,13 @@ test.serial("kill -9 of QEMU is told by the process that holds it", async (t) =>
   process.kill(qemu, "SIGKILL");
   const { stdout } = await child;
   t.is(stdout.split("\n").at(-1), "guest: QEMU ended with SIGKILL");
+});
+
+test.serial("a TAP is handed over: the guest's frames come through, and it is gone with QEMU", async (t) => {
+  const program = path.join(import.meta.dirname, "programs/tap-machine.ts");
+  const node = [process.execPath, "--conditions=source", program, runFolder(t)];
+  const { stdout } = await execa("unshare", ["--map-root-user", "--net", "--", ...node]);
+  t.deepEqual(JSON.parse(stdout), { frames: true, left: false });
 });
 
 /** Runs a little program that wants QEMU in another environment and gives the error it meets. */

@@ -3,7 +3,7 @@
  * SIGINT ends the machine in order and this process with status 130.
  */
 import { launchMachine } from "#harness/qemu-launcher";
-import { guestDisk, guestSpec } from "./guest.ts";
+import { guestDisk, guestSpec } from "../guest.ts";
 
 const [runDir = ""] = process.argv.slice(2);
 const interrupt = new AbortController();
