@@ -40,7 +40,8 @@ export function formatPdu(pdu: AnyPdu): string {
       words.push(`${field.label}=${text}`);
     }
   }
-  if (pdu.opcode === Opcode.LoginResponse) words.push(`(${loginStatuses.text(pdu.status)})`);
+  if (pdu.opcode === Opcode.LoginResponse && pdu.status !== 0)
+    words.push(`(${loginStatuses.text(pdu.status)})`);
   return [...words, ...ahsWords(pdu)].join(" ");
 }
 
