@@ -25,6 +25,8 @@ interface Heard {
 const recording = (name: string, direction: Direction) =>
   readFileSync(path.join(import.meta.dirname, "data", `${name}.${direction}.bin`));
 
+const kind = ({ fields }: Heard) => opcodeName(fields.opcode);
+
 /** Login is over for a direction with its last login PDU that goes to full feature phase. */
 const endsLogin = (pdu: AnyPdu) =>
   (pdu.opcode === Opcode.LoginRequest || pdu.opcode === Opcode.LoginResponse) && pdu.transit && pdu.nsg === 3;
@@ -85,9 +87,8 @@ test("what a discovery session says", (t) => {
     hear(recording("tgtd-iscsi-ls", "initiator"), false, 99),
     hear(recording("tgtd-iscsi-ls", "target"), false, 99),
   ];
-  const name = ({ fields }: Heard) => opcodeName(fields.opcode);
-  t.deepEqual(sent.map(name), ["LoginRequest", "LoginRequest", "TextRequest", "LogoutRequest"]);
-  t.deepEqual(answered.map(name), ["LoginResponse", "LoginResponse", "TextResponse", "LogoutResponse"]);
+  t.deepEqual(sent.map(kind), ["LoginRequest", "LoginRequest", "TextRequest", "LogoutRequest"]);
+  t.deepEqual(answered.map(kind), ["LoginResponse", "LoginResponse", "TextResponse", "LogoutResponse"]);
   t.regex(
     answered[1]?.line ?? "",
     /^Login Response T CSG=1 \(LoginOperationalNegotiation\) NSG=3 \(FullFeaturePhase\) .* TSIH=\d+ /,
