@@ -1,5 +1,5 @@
 import { LabError } from "#core";
-import { execa, ExecaError } from "execa";
+import { execa, ExecaError, type Options } from "execa";
 
 /** The Debian package of each program that building images needs. */
 const packageOf: Readonly<Record<string, string>> = {
@@ -35,8 +35,10 @@ export async function runTool(
   options: ToolOptions = {},
 ): Promise<string> {
   try {
-    const { stdout } = await execa(tool, args, execaOptions(options));
-    return stdout;
+    // Inferring the result from the options themselves would take the compiler seconds.
+    const settings: Options = execaOptions(options);
+    const { stdout } = await execa(tool, args, settings);
+    return typeof stdout === "string" ? stdout : "";
   } catch (error) {
     throw explain(tool, error, options);
   }
@@ -61,7 +63,15 @@ export async function unpack(
   }
 }
 
-function execaOptions(options: ToolOptions) {
+interface Settings {
+  readonly env: Readonly<Record<string, string>>;
+  readonly stdin: "ignore";
+  readonly cwd?: string;
+  readonly cancelSignal?: AbortSignal;
+  readonly forceKillAfterDelay: number;
+}
+
+function execaOptions(options: ToolOptions): Settings {
   return {
     // A user's PATH on Debian lacks the folders of mkfs.ext4 and depmod.
     env: { PATH: `${process.env["PATH"] ?? "/usr/bin:/bin"}:/usr/sbin:/sbin`, LC_ALL: "C" },
@@ -69,7 +79,7 @@ function execaOptions(options: ToolOptions) {
     ...(options.cwd === undefined ? {} : { cwd: options.cwd }),
     ...(options.signal === undefined ? {} : { cancelSignal: options.signal }),
     forceKillAfterDelay: 2000,
-  } as const;
+  };
 }
 
 function explain(tool: string, error: unknown, options: ToolOptions): unknown {

@@ -1,9 +1,8 @@
 import { constants } from "node:fs";
 import { access } from "node:fs/promises";
-import { execa } from "execa";
 import { errorCode } from "#core";
 import { TUN_DEVICE } from "#harness/tap-stream";
-import { probeNamespaces, toolEnvironment, type NamespaceSupport } from "#harness/network";
+import { probeNamespaces, runTool, type NamespaceSupport } from "#harness/network";
 import type { Check } from "./doctor.ts";
 
 const FALL_BACK = "boots go over QEMU's user-mode network, which rtl8139 and DHCP options cannot use";
@@ -16,9 +15,9 @@ export async function networkChecks(options: { readonly signal?: AbortSignal }):
 
 async function iproute2(): Promise<Check> {
   const name = "iproute2";
-  const { failed, stdout } = await execa("ip", ["-V"], { reject: false, env: toolEnvironment() });
-  const version = /iproute2-([\w.-]+)/.exec(stdout ?? "")?.[1];
-  if (!failed) return { name, status: "ok", detail: version ?? "present" };
+  const { status, stdout } = await runTool("ip", ["-V"]);
+  const version = /iproute2-([\w.-]+)/.exec(stdout)?.[1];
+  if (status === 0) return { name, status: "ok", detail: version ?? "present" };
   return { name, status: "fail", detail: "the program ip is missing", cure: "apt-get install iproute2" };
 }
 
@@ -54,12 +53,8 @@ async function tapDevice(support: NamespaceSupport): Promise<Check> {
     return { name, status: "warn", detail: "cannot be made without private namespaces", cure: support.cure };
   }
   const script = "ip tuntap add dev lab0 mode tap && ip link delete dev lab0";
-  const { failed, stderr } = await execa("unshare", [...support.unshare, "--", "sh", "-c", script], {
-    reject: false,
-    env: toolEnvironment(),
-  });
-  if (!failed) return { name, status: "ok", detail: "can be made in a private namespace" };
-  const reason = (stderr ?? "").trim().split("\n").at(-1) ?? "unknown reason";
+  const { status, reason } = await runTool("unshare", [...support.unshare, "--", "sh", "-c", script]);
+  if (status === 0) return { name, status: "ok", detail: "can be made in a private namespace" };
   return {
     name,
     status: "warn",

@@ -1,8 +1,7 @@
 import { constants } from "node:fs";
 import { access } from "node:fs/promises";
 import path from "node:path";
-import { execa } from "execa";
-import { toolEnvironment } from "#harness/network";
+import { runTool, toolEnvironment } from "#harness/network";
 import type { Check, CheckStatus } from "./doctor.ts";
 
 interface Tool {
@@ -58,12 +57,9 @@ async function locate(program: string): Promise<string | undefined> {
 
 async function guestPackages(): Promise<Check> {
   const name = "apt";
-  const { failed, code, stdout } = await execa("apt-cache", ["policy", ...GUEST_PACKAGES], {
-    reject: false,
-    env: toolEnvironment(),
-  });
-  if (failed) {
-    const detail = code === "ENOENT" ? "not a Debian system" : "apt-cache does not answer";
+  const { status, missing: noApt, stdout } = await runTool("apt-cache", ["policy", ...GUEST_PACKAGES]);
+  if (status !== 0) {
+    const detail = noApt ? "not a Debian system" : "apt-cache does not answer";
     return {
       name,
       status: "warn",

@@ -14,4 +14,4 @@ export { enterPrivateNamespace, type EnterOptions } from "./enter-namespace.ts";
 export { adoptPrivateNamespace, type PrivateNamespace } from "./inside-namespace.ts";
 export { createWire, type Wire, type WireOptions, type WirePort } from "./wire.ts";
 export { userNetwork, type UserNetwork, type UserNetworkOptions } from "./user-network.ts";
-export { toolEnvironment } from "./run-tool.ts";
+export { run as runTool, toolEnvironment, type ToolResult } from "./run-tool.ts";

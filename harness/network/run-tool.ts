@@ -11,6 +11,15 @@ export interface ToolResult {
   readonly missing: boolean;
 }
 
+export interface RunToolOptions {
+  /** Default: `toolEnvironment()`. */
+  readonly env?: NodeJS.ProcessEnv;
+  readonly cwd?: string;
+  /** For its standard input. */
+  readonly input?: string;
+  readonly signal?: AbortSignal;
+}
+
 /** Debian keeps `ip` and `tgtd` where the PATH of ordinary users does not look. */
 export function toolEnvironment(env: NodeJS.ProcessEnv = process.env): NodeJS.ProcessEnv {
   const directories = (env["PATH"] ?? "/usr/bin:/bin").split(":");
@@ -22,7 +31,7 @@ export function toolEnvironment(env: NodeJS.ProcessEnv = process.env): NodeJS.Pr
 export async function run(
   file: string,
   args: readonly string[],
-  options: { readonly env?: NodeJS.ProcessEnv; readonly input?: string; readonly signal?: AbortSignal } = {},
+  options: RunToolOptions = {},
 ): Promise<ToolResult> {
   options.signal?.throwIfAborted();
   const { promise, resolve } = Promise.withResolvers<ToolResult>();
@@ -31,6 +40,7 @@ export async function run(
     args,
     {
       env: options.env ?? toolEnvironment(),
+      ...(options.cwd !== undefined && { cwd: options.cwd }),
       maxBuffer: 16 << 20,
       killSignal: "SIGKILL",
       ...(options.signal ? { signal: options.signal } : {}),

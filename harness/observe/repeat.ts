@@ -5,15 +5,19 @@
 export function repeat(intervalMs: number, look: () => Promise<void>): AsyncDisposable {
   let stopped = false;
   let timer: NodeJS.Timeout | undefined;
-  let running = Promise.resolve();
-  const again = () => {
-    running = look()
-      .catch(() => {})
-      .then(() => {
-        if (!stopped) timer = setTimeout(again, intervalMs);
-      });
+  let running: Promise<void> | undefined;
+  const again = async () => {
+    try {
+      await look();
+    } catch {
+      // The next look, or the end of the run, tells more.
+    }
+    if (!stopped) timer = setTimeout(start, intervalMs);
   };
-  again();
+  const start = () => {
+    running = again();
+  };
+  start();
   return {
     async [Symbol.asyncDispose]() {
       stopped = true;

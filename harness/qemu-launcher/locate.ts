@@ -1,7 +1,7 @@
 import { constants } from "node:fs";
 import { access } from "node:fs/promises";
 import path from "node:path";
-import { execa } from "execa";
+import { execa, type Options } from "execa";
 import { LabError } from "#core";
 import { nicDevices, type NicModel } from "./machine-spec.ts";
 
@@ -53,10 +53,7 @@ async function locateQemu(): Promise<Qemu> {
       "qemu-system-x86_64 is not installed: install the Debian package qemu-system-x86",
     );
   }
-  const [{ stdout: banner }, { stdout: dirs }] = await Promise.all([
-    execa(program, ["--version"], { reject: false }),
-    execa(program, ["-L", "help"], { reject: false }),
-  ]);
+  const [banner, dirs] = await Promise.all([output(program, ["--version"]), output(program, ["-L", "help"])]);
   const version = /version (\d+(?:\.\d+)+)/.exec(banner)?.[1];
   if (version === undefined)
     throw new LabError("QEMU_BROKEN", `${program} --version does not tell a version`);
@@ -68,6 +65,14 @@ async function locateQemu(): Promise<Qemu> {
     );
   }
   return { program, version, dataDirs: dirs.split("\n").filter((dir) => dir !== "") };
+}
+
+/** Typed loosely on purpose: inferring the result from the options themselves takes the compiler seconds. */
+const settings: Options = { reject: false };
+
+async function output(program: string, args: readonly string[]): Promise<string> {
+  const { stdout } = await execa(program, args, settings);
+  return typeof stdout === "string" ? stdout : "";
 }
 
 /** Code and variables must come from the same build, hence pairs. */

@@ -14,8 +14,8 @@ export interface ProcessExit {
 
 export interface QemuProcess {
   readonly pid: number;
-  /** Our ends of the socket pairs, in the order of the descriptors from 3 on. */
-  readonly sockets: readonly Duplex[];
+  /** Our end of the socket pair whose other end is QEMU's descriptor 3. */
+  readonly monitor: Duplex;
   /** QEMU is gone; what it sent last may still wait in the sockets. */
   readonly gone: Promise<unknown>;
   /** QEMU is gone and all it sent has been read. */
@@ -28,9 +28,7 @@ export interface ProcessOptions {
   readonly runDir: string;
   /** The log's name in the run folder; holds the command line, then all that QEMU prints. Mode 0600. */
   readonly logName: string;
-  /** How many socket pairs to make, for descriptors 3 and up. */
-  readonly sockets: number;
-  /** Descriptors handed over after the sockets. They stay open here; closing them is the caller's. */
+  /** Descriptors handed over as 4 and up. They stay open here; closing them is the caller's. */
   readonly fds: readonly number[];
 }
 
@@ -50,11 +48,10 @@ export async function startProcess(
   const logFile = path.join(options.runDir, options.logName);
   writeFileSync(logFile, `${[program, ...args].map(shellQuote).join(" ")}\n\n`, { mode: 0o600 });
   const log = openSync(logFile, "a", 0o600);
-  const sockets = Array.from({ length: options.sockets }, () => "pipe" as const);
   // Options typed as such: inferring the result's type from this very list of descriptors takes the compiler seconds.
   const settings: Options = {
     cwd: options.runDir,
-    stdio: ["ignore", inherited(log), inherited(log), ...sockets, ...options.fds.map(inherited)],
+    stdio: ["ignore", inherited(log), inherited(log), "pipe", ...options.fds.map(inherited)],
     buffer: false,
     reject: false,
     // A session of its own: the terminal's Ctrl-C is for us, who then power off in order.
@@ -63,7 +60,8 @@ export async function startProcess(
   const subprocess = execa("setpriv", [...diesWithParent, String(process.pid), program, ...args], settings);
   closeSync(log);
   const { pid } = subprocess;
-  if (pid === undefined) {
+  const monitor = subprocess.stdio[3];
+  if (pid === undefined || !(monitor instanceof Duplex)) {
     throw new LabError(
       "SETPRIV_MISSING",
       "cannot run setpriv, which ties QEMU to this process: install the Debian package util-linux",
@@ -71,7 +69,7 @@ export async function startProcess(
   }
   return {
     pid,
-    sockets: subprocess.stdio.slice(3, 3 + options.sockets).filter((stream) => stream instanceof Duplex),
+    monitor,
     gone: once(subprocess.nodeChildProcess, "exit"),
     exited: subprocess.then(({ exitCode, signal }) => ({
       code: exitCode,

@@ -44,7 +44,7 @@ export function scenarioFrom(source: ScenarioSource, name: string): Scenario {
   const result = scenarioSchema.safeParse(source);
   if (result.success) return named(result.data, name);
   const issue = deepest(result.error.issues[0]);
-  throw new UsageError("SCENARIO_INVALID", `${describe(issue)}`);
+  throw new UsageError("SCENARIO_INVALID", describe(issue));
 }
 
 function named(data: z.output<typeof scenarioSchema>, name: string): Scenario {
@@ -94,17 +94,17 @@ function knownKeys(place: readonly PropertyKey[]): readonly string[] {
 /** The offset of an unknown key itself, else of the value at fault, else of the nearest thing around it. */
 function offsetOf(document: Document, issue: Issue): number {
   for (let depth = issue.path.length; depth >= 0; depth--) {
-    const node =
-      depth === 0
-        ? document.contents
-        : (document.getIn(issue.path.slice(0, depth), true) as Node | undefined);
+    const node = (depth === 0 ? document.contents : document.getIn(issue.path.slice(0, depth), true)) as
+      | Node
+      | null
+      | undefined;
     if (issue.code === "unrecognized_keys" && isMap(node)) {
       const pair = node.items.find(
         (item) => isPair(item) && isScalar(item.key) && issue.keys.includes(String(item.key.value)),
       );
       if (isScalar(pair?.key) && pair.key.range) return pair.key.range[0];
     }
-    const range = (node as Node | null | undefined)?.range;
+    const range = node?.range;
     if (range) return range[0];
   }
   return 0;

@@ -1,15 +1,19 @@
+import { spawn } from "node:child_process";
+import { once } from "node:events";
 import { constants } from "node:fs";
-import { copyFile, rm } from "node:fs/promises";
-import path from "node:path";
+import { copyFile, open, rm } from "node:fs/promises";
 import { setTimeout as delay } from "node:timers/promises";
-import { execa } from "execa";
-import { errorMessage, LabError } from "#core";
+import { LabError } from "#core";
 import type { Lab } from "#harness/lab";
+import { runTool, toolEnvironment } from "#harness/network";
 import type { RunPlan } from "./plan.ts";
 import type { Portal } from "./start-target.ts";
 
 const startLimitMs = 10_000;
 const pollMs = 50;
+/** A socket's path may have 107 bytes only, so both programs work in the run folder and name it relatively. */
+const socket = "tgtd.sock";
+const leftovers = [socket, `${socket}.lock`, `${socket}.0`, `${socket}.0.lock`];
 
 /**
  * Serves the guest's disk by Debian's tgtd: a target that is not ours. tgtd writes to what it serves, so it gets a copy
@@ -18,75 +22,71 @@ const pollMs = 50;
  * @throws LabError TGT_MISSING, TGT_FAILED
  */
 export async function startTgt(plan: RunPlan, lab: Lab, portal: Portal): Promise<Portal> {
-  const disk = path.join(lab.folder, "tgt-disk.img");
-  await copyFile(plan.guest.image, disk, constants.COPYFILE_FICLONE);
+  const disk = lab.path("tgt-disk.img");
   lab.defer(() => rm(disk, { force: true }));
-
-  // A socket's path may have 107 bytes only: seen from the run folder it is short, wherever that is.
-  const options = {
-    cwd: lab.folder,
-    env: { TGT_IPC_SOCKET: "tgtd.sock", PATH: `${process.env["PATH"] ?? ""}:/usr/sbin:/sbin` },
-    stdin: "ignore",
-  } as const;
-  const log = { file: lab.path("target-tgtd.log") };
-  const daemon = execa("tgtd", ["-f", "--iscsi", `portal=${portal.host}:${portal.port}`], {
-    ...options,
-    stdout: log,
-    stderr: log,
-    reject: false,
-    forceKillAfterDelay: 1000,
-  });
-  lab.defer(async () => {
-    daemon.kill("SIGKILL");
-    await daemon;
-    for (const name of ["tgtd.sock", "tgtd.sock.lock", "tgtd.sock.0", "tgtd.sock.0.lock"])
-      await rm(lab.path(name), { force: true });
-  });
-  let ended: string | undefined;
-  void daemon.then(
-    (result) => (ended = result.code === "ENOENT" ? "ENOENT" : (result.shortMessage ?? "it ended")),
-  );
+  await copyFile(plan.guest.image, disk, constants.COPYFILE_FICLONE);
+  const env = { ...toolEnvironment(), TGT_IPC_SOCKET: socket };
+  const daemon = await startDaemon(portal, lab, env);
 
   const admin = async (...args: readonly string[]) => {
-    const result = await execa("tgtadm", ["--lld", "iscsi", ...args], {
-      ...options,
-      reject: false,
-      cancelSignal: lab.signal,
+    const { status, reason } = await runTool("tgtadm", ["--lld", "iscsi", ...args], {
+      env,
+      cwd: lab.folder,
+      signal: lab.signal,
     });
-    if (result.failed)
-      throw new LabError(
-        "TGT_FAILED",
-        `tgtadm ${args.join(" ")}: ${result.stderr.trim() || errorMessage(result)}`,
-      );
+    return status === 0 ? undefined : reason;
   };
   const limit = performance.now() + startLimitMs;
-  for (;;) {
-    try {
-      await admin("--op", "show", "--mode", "sys");
-      break;
-    } catch (error) {
-      if (ended === "ENOENT")
-        throw new LabError("TGT_MISSING", "tgtd is not installed: apt-get install tgt", { cause: error });
-      if (ended !== undefined)
-        throw new LabError("TGT_FAILED", `tgtd did not start (${ended}); see ${log.file}`, { cause: error });
-      if (performance.now() > limit) throw error;
-      await delay(pollMs, undefined, { signal: lab.signal });
+  for (let reason = await admin("--op", "show", "--mode", "sys"); reason !== undefined;) {
+    if (daemon.ended !== undefined || performance.now() > limit) {
+      throw new LabError("TGT_FAILED", `tgtd does not answer (${daemon.ended ?? reason}); see ${daemon.log}`);
     }
+    await delay(pollMs, undefined, { signal: lab.signal });
+    reason = await admin("--op", "show", "--mode", "sys");
   }
-  await admin("--op", "new", "--mode", "target", "--tid", "1", "-T", plan.target.iqn);
-  await admin(
-    "--op",
-    "new",
-    "--mode",
-    "logicalunit",
-    "--tid",
-    "1",
-    "--lun",
-    String(plan.target.lun),
-    "-b",
-    disk,
-  );
-  await admin("--op", "bind", "--mode", "target", "--tid", "1", "-I", "ALL");
-  await rm(disk, { force: true });
+  const target = ["--mode", "target", "--tid", "1"];
+  const steps = [
+    ["--op", "new", ...target, "-T", plan.target.iqn],
+    ["--op", "new", "--mode", "logicalunit", "--tid", "1", "--lun", String(plan.target.lun), "-b", disk],
+    ["--op", "bind", ...target, "-I", "ALL"],
+  ];
+  for (const step of steps) {
+    const reason = await admin(...step);
+    if (reason !== undefined) throw new LabError("TGT_FAILED", `tgtadm ${step.join(" ")}: ${reason}`);
+  }
+  await rm(disk);
   return portal;
+}
+
+interface Daemon {
+  readonly log: string;
+  /** How it ended, once it has. */
+  ended?: string;
+}
+
+async function startDaemon(portal: Portal, lab: Lab, env: NodeJS.ProcessEnv): Promise<Daemon> {
+  const daemon: Daemon = { log: lab.path("target-tgtd.log") };
+  const log = await open(daemon.log, "w", 0o600);
+  const child = spawn("tgtd", ["-f", "--iscsi", `portal=${portal.host}:${portal.port}`], {
+    cwd: lab.folder,
+    env,
+    stdio: ["ignore", log.fd, log.fd],
+  });
+  const exited = once(child, "exit").then(([code, signal]) => {
+    daemon.ended = `it ended with ${String(signal ?? code)}`;
+    return daemon.ended;
+  });
+  lab.defer(async () => {
+    if (child.kill("SIGKILL")) await exited;
+    for (const name of leftovers) await rm(lab.path(name), { force: true });
+  });
+  try {
+    await once(child, "spawn");
+  } catch (error) {
+    exited.catch(() => {});
+    throw new LabError("TGT_MISSING", "tgtd does not start: apt-get install tgt", { cause: error });
+  } finally {
+    await log.close();
+  }
+  return daemon;
 }

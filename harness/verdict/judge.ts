@@ -28,14 +28,15 @@ export function judge(observations: readonly Observation[]): Verdict {
 
   const failed = labFailure(facts);
   if (failed !== undefined) {
-    const { code, message } = failed.data;
+    const message = String(failed.data["message"]);
+    const code = failed.data["code"];
     return {
       ...base,
       outcome: "lab-error",
       class: null,
       confidence: "certain",
-      summary: `the lab failed: ${String(message)}`,
-      advice: code === undefined ? "" : `'sanlab doctor' tells more (${String(code)}).`,
+      summary: `the lab failed: ${message}`,
+      advice: typeof code === "string" ? `'sanlab doctor' tells more (${code}).` : "",
       evidence: [],
     };
   }

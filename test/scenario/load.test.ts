@@ -1,10 +1,8 @@
 import test from "ava";
 import { parseScenario, scenarioFrom } from "#harness/scenario";
 
-const accepted = test.macro({
-  exec(t, text: string, expected: object) {
-    t.like(parseScenario(text, "boots/first.yaml"), expected);
-  },
+const accepted = test.macro((t, text: string, expected: object) => {
+  t.like(parseScenario(text, "boots/first.yaml"), expected);
 });
 
 test("an empty file is the default scenario", accepted, "", {
@@ -27,10 +25,8 @@ test("an iSCSI URL is a target", accepted, "target: iscsi://10.0.0.1/iqn.2000-01
   target: "iscsi://10.0.0.1/iqn.2000-01.org.example:a/1",
 });
 
-const refused = test.macro({
-  exec(t, text: string, message: RegExp) {
-    t.throws(() => parseScenario(text, "boots/first.yaml"), { code: "SCENARIO_INVALID", message });
-  },
+const refused = test.macro((t, text: string, message: RegExp) => {
+  t.throws(() => parseScenario(text, "boots/first.yaml"), { code: "SCENARIO_INVALID", message });
 });
 
 test(
