@@ -95,17 +95,30 @@ export interface BlockCharacteristics {
   readonly rotationRate: number;
   /** 1: 5.25 inch, 2: 3.5, 3: 2.5, 4: 1.8, 5: less; 0 not stated. */
   readonly formFactor: number;
+  /** What reading needs after a SANITIZE BLOCK ERASE: 0 not stated, 1 nothing, 2 and 3 a write first. */
+  readonly writeAfterBlockErase?: number;
+  /** The same after a SANITIZE CRYPTOGRAPHIC ERASE. */
+  readonly writeAfterCryptographicErase?: number;
 }
 
 export function writeBlockCharacteristics(data: BlockCharacteristics): Uint8Array {
   const body = new Uint8Array(60);
   writeUint(body, 0, 2, data.rotationRate);
-  body[3] = data.formFactor & 0xf;
+  body[3] =
+    ((data.writeAfterBlockErase ?? 0) << 6) |
+    ((data.writeAfterCryptographicErase ?? 0) << 4) |
+    (data.formFactor & 0xf);
   return body;
 }
 
 export function readBlockCharacteristics(body: Uint8Array): BlockCharacteristics {
-  return { rotationRate: readUint(body, 0, 2), formFactor: (body[3] ?? 0) & 0xf };
+  const last = body[3] ?? 0;
+  return {
+    rotationRate: readUint(body, 0, 2),
+    formFactor: last & 0xf,
+    writeAfterBlockErase: last >> 6,
+    writeAfterCryptographicErase: (last >> 4) & 3,
+  };
 }
 
 /** Page B2 (SBC-4, section 6.6.6). */

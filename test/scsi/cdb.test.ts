@@ -118,3 +118,8 @@ test("a value that does not fit its field is refused", (t) => {
   });
   t.throws(() => encodeCdb("read6", { blocks: 256 }), { instanceOf: RangeError });
 });
+
+test("an LBA of all ones stays beyond any disk", (t) => {
+  const cdb = decodeCdb(Buffer.from("8800ffffffffffffffff000000010000", "hex"));
+  t.true(cdb?.command === "read16" && cdb.lba > 2 ** 63);
+});

@@ -24,6 +24,8 @@ export const u64 = (byte: number) => bits(byte, 0, 64);
 /** The field's value; a flag as 0 or 1. Above 2^53 it is rounded, which still compares as beyond any disk. */
 export function readField(cdb: Uint8Array, field: CdbField): number {
   const length = (field.bit + field.width + 7) >> 3;
+  // Here the modulus would turn FFFFFFFFFFFFFFFFh, which is rounded up to 2^64, into zero.
+  if (field.width === 64) return readUint(cdb, field.byte, 8);
   return Math.floor(readUint(cdb, field.byte, length) / 2 ** field.bit) % 2 ** field.width;
 }
 

@@ -16,7 +16,7 @@ import { conflicts } from "./conflicts.ts";
 import type { LogicalUnit } from "./logical-unit.ts";
 import type { Nexus } from "./nexus.ts";
 import type { Plan } from "./plan.ts";
-import { notReady, passesAttention, passesNotReady } from "./readiness.ts";
+import { notReady, passesAttention, passesNotReady, passesSanitize } from "./readiness.ts";
 import type { DeviceServer, Handler } from "./request.ts";
 
 /** Decides what carrying out a command takes; never throws. `unit` is undefined where the LUN has none. */
@@ -64,7 +64,7 @@ function planAny(server: DeviceServer, unit: LogicalUnit, nexus: Nexus, bytes: U
   if (conflicts(unit, nexus, cdb)) throw reservationConflict();
   // NACA: auto contingent allegiance is not supported (NORMACA is zero in INQUIRY).
   if ((cdb.control & 0x04) !== 0) throw invalidField(cdbSpecs[cdb.command].length - 1, 2);
-  if (!passesNotReady.has(cdb.command)) {
+  if (!(unit.sanitize === undefined ? passesNotReady : passesSanitize).has(cdb.command)) {
     const sense = notReady(unit);
     if (sense !== undefined) throw checkCondition(sense);
   }

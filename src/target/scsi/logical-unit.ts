@@ -17,6 +17,8 @@ export interface LogicalUnitOptions {
   /** UNMAP and WRITE SAME let go of space; on unless told. */
   readonly thin?: boolean;
   readonly readOnly?: boolean;
+  /** Bytes of a physical block, as READ CAPACITY(16) tells; that of a logical block unless told. */
+  readonly physicalBlockSize?: number;
   /** A medium that START STOP UNIT can eject; always so for a CD-ROM. */
   readonly removable?: boolean;
   /** Where persistent reservations with APTPL are kept over a restart. */
@@ -42,6 +44,7 @@ export class LogicalUnit {
   readonly thin: boolean;
   readonly removable: boolean;
   readonly blockSize: number;
+  readonly physicalBlockSize: number;
   readonly blocks: number;
   readonly modes: ModePages;
   readonly reservations: Reservations;
@@ -72,6 +75,7 @@ export class LogicalUnit {
     this.thin = !this.#readOnly && (options.thin ?? true);
     this.removable = this.type === "cdrom" || (options.removable ?? false);
     this.blockSize = this.type === "cdrom" ? 2048 : options.device.blockSize;
+    this.physicalBlockSize = options.physicalBlockSize ?? this.blockSize;
     this.blocks = Math.floor(options.device.size / this.blockSize);
     this.modes = new ModePages(this.type);
     this.reservations = new Reservations(options.reservationFile);

@@ -20,7 +20,15 @@ export type Plan =
   /** Medium data for the initiator, read piece by piece so that memory stays bounded. */
   | { readonly kind: "read"; readonly length: number; read(offset: number, into: Uint8Array): Promise<void> }
   /** Needs all of its data, of a bounded length, at once. */
-  | { readonly kind: "gather"; readonly length: number; finish(data: Uint8Array): Promise<Outcome> }
+  | {
+      readonly kind: "gather";
+      readonly length: number;
+      /** The initiator must have said that it sends exactly this much. */
+      readonly exact?: boolean;
+      /** `finish` goes on by itself when the command is aborted. */
+      readonly outlivesAbort?: boolean;
+      finish(data: Uint8Array): Promise<Outcome>;
+    }
   /** Takes its data burst by burst, in any order of bursts. */
   | {
       readonly kind: "stream";

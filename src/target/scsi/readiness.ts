@@ -5,7 +5,7 @@ import type { Nexus } from "./nexus.ts";
 /** Commands that a pending unit attention does not stop (SAM-5, section 5.14). */
 export const passesAttention: ReadonlySet<CdbName> = new Set(["inquiry", "reportLuns", "requestSense"]);
 
-/** Commands that work without a medium, while it is stopped, or while it is being sanitized. */
+/** Commands that work without a medium. */
 export const passesNotReady: ReadonlySet<CdbName> = new Set([
   "inquiry",
   "reportLuns",
@@ -36,6 +36,19 @@ export const passesNotReady: ReadonlySet<CdbName> = new Set([
   "reportSupportedTaskManagement",
   "getConfiguration",
   "getEventStatusNotification",
+]);
+
+/** Commands that work while a unit is being sanitized (SBC-4, section 4.11.2). */
+export const passesSanitize: ReadonlySet<CdbName> = new Set([
+  "inquiry",
+  "reportLuns",
+  "requestSense",
+  "prinReadKeys",
+  "prinReadReservation",
+  "prinReportCapabilities",
+  "prinReadFullStatus",
+  "reportSupportedOperationCodes",
+  "reportSupportedTaskManagement",
   "sanitizeExitFailureMode",
 ]);
 

@@ -14,6 +14,7 @@ export class Burst {
   #dataSn = 0;
   #received = 0;
   #final = false;
+  #failed = false;
 
   constructor(offset: number, buffer: Uint8Array, inOrder: boolean) {
     this.offset = offset;
@@ -66,6 +67,16 @@ export class Burst {
     this.#dataSn = serialAdd(this.#dataSn, 1);
     this.#received += pdu.dataLength;
     if (pdu.final) this.#end();
+  }
+
+  /** A Data-Out broke the rules of the sequence: what has come of it is worth nothing. */
+  fail(): void {
+    this.#failed = true;
+    this.abort();
+  }
+
+  get failed(): boolean {
+    return this.#failed;
   }
 
   abort(): void {

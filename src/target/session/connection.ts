@@ -235,8 +235,8 @@ export class Connection {
     // Data of a task that has ended or was aborted may still be on its way (RFC 7143, section 4.2.3.3).
     if (burst === undefined) return;
     if (this.#dataOutProblem !== undefined) {
-      this.reject(0x04, pdu.headerBytes, this.#dataOutProblem);
-      this.end("protocol error");
+      this.protocolError(this.#dataOutProblem);
+      burst.fail();
       return;
     }
     burst.took(pdu);

@@ -1,6 +1,6 @@
-import { ScsiStatus, writeSense } from "#scsi";
+import { ScsiStatus, SenseKey, writeSense } from "#scsi";
 import { Opcode, RESERVED_TAG, type ScsiCommandView } from "ts-iscsi-pdu";
-import { CommandFailure, checkCondition, deviceFailure } from "../scsi/check.ts";
+import { CommandFailure, checkCondition, deviceFailure, invalidField } from "../scsi/check.ts";
 import { planCommand } from "../scsi/device-server.ts";
 import type { LogicalUnit } from "../scsi/logical-unit.ts";
 import { good, type Outcome, type Plan } from "../scsi/plan.ts";
@@ -32,6 +32,7 @@ export class ScsiTask {
   readonly ended: Promise<void>;
   #end: () => void = () => undefined;
   #aborted = false;
+  readonly #abort = Promise.withResolvers<undefined>();
   readonly bursts = new Set<Burst>();
   #sentPdus = 0;
   #moved = 0;
@@ -81,6 +82,7 @@ export class ScsiTask {
   abort(): void {
     if (this.#aborted) return;
     this.#aborted = true;
+    this.#abort.resolve(undefined);
     this.unsolicited?.abort();
     for (const burst of this.bursts) burst.abort();
   }
@@ -88,7 +90,8 @@ export class ScsiTask {
   async #run(leave: () => void): Promise<void> {
     try {
       if (this.unsolicited !== undefined && !this.unsolicited.ended) await this.unsolicited.complete;
-      if (!this.#aborted) await this.#carryOut();
+      if (this.unsolicited?.failed === true && !this.#aborted) this.#respond(dataPhaseError, 0);
+      else if (!this.#aborted) await this.#carryOut();
     } finally {
       this.session.removeTask(this);
       this.#end();
@@ -201,11 +204,21 @@ export class ScsiTask {
     const blockSize = this.unit?.blockSize ?? 512;
     // A medium takes whole blocks: of a transfer that ends inside one, the part before is written.
     const total = plan.kind === "stream" ? Math.floor(room / blockSize) * blockSize : room;
+    if (plan.kind === "gather" && plan.exact === true && this.edtl !== plan.length) throw invalidField(0);
     if (plan.kind === "gather" && total < plan.length)
       throw checkCondition({ key: 0x5, asc: 0x0e, ascq: 0x03 });
     const whole = await receiveData(this, plan, total);
-    if (!whole || this.#aborted) return;
-    const outcome = plan.kind === "gather" ? await plan.finish(whole) : await plan.finish();
+    if (this.#aborted) return;
+    if (whole === undefined) {
+      this.#respond(dataPhaseError, 0);
+      return;
+    }
+    const work = plan.kind === "gather" ? plan.finish(whole) : plan.finish();
+    const outcome =
+      plan.kind === "gather" && plan.outlivesAbort === true
+        ? await Promise.race([work, this.#abort.promise])
+        : await work;
+    if (outcome === undefined) return;
     this.#moved = total;
     if (!this.#aborted) this.#respond(outcome, plan.length);
   }
@@ -245,6 +258,12 @@ export class ScsiTask {
     );
   }
 }
+
+/** Data-Out PDUs out of sequence: DATA PHASE ERROR, and the command may be tried again (RFC 7143, section 7.9). */
+const dataPhaseError: Outcome = {
+  status: ScsiStatus.CheckCondition,
+  sense: { key: SenseKey.AbortedCommand, asc: 0x4b, ascq: 0x00 },
+};
 
 /** Expected and planned transfer length differ: O or U with the difference (RFC 7143, section 11.4.5.1). */
 function residual(planned: number, edtl: number) {

@@ -15,7 +15,7 @@ export function readCapacity16({ unit, cdb }: Request<"readCapacity16">): Plan {
     blocks: unit.blocks,
     blockSize: unit.blockSize,
     protection: 0,
-    physicalBlockExponent: Math.max(0, Math.log2(4096 / unit.blockSize)),
+    physicalBlockExponent: Math.max(0, Math.log2(unit.physicalBlockSize / unit.blockSize)),
     lowestAlignedLba: 0,
     thinProvisioned: unit.thin,
     readsZeros: unit.thin,

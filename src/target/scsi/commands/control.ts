@@ -6,16 +6,16 @@ import type { Request } from "../request.ts";
  * Only a removable medium goes away. A fixed disk flushes and stays ready: guests stop their disks when they shut down,
  * and the firmware of the next boot does not know how to start one.
  */
-export function startStopUnit({ unit, cdb }: Request<"startStopUnit">): Plan {
+export function startStopUnit({ unit, nexus, cdb }: Request<"startStopUnit">): Plan {
   if (cdb.powerCondition !== 0) return done;
   if (unit.removable && cdb.loadEject) {
+    if (unit.removalPrevented) throw mediumRemovalPrevented();
     if (cdb.start) {
-      if (unit.ejected) unit.attention(0x28, 0x00);
+      if (unit.ejected) unit.attention(0x28, 0x00, (other) => other === nexus);
       unit.ejected = false;
       unit.started = true;
       return done;
     }
-    if (unit.removalPrevented) throw mediumRemovalPrevented();
     return {
       kind: "gather",
       length: 0,

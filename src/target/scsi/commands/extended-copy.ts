@@ -11,7 +11,13 @@ import {
   type CopySegment,
   type CopyStatus,
 } from "#scsi";
-import { checkCondition, invalidField, invalidParameter, parameterListLengthError } from "../check.ts";
+import {
+  CommandFailure,
+  checkCondition,
+  invalidField,
+  invalidParameter,
+  parameterListLengthError,
+} from "../check.ts";
 import type { LogicalUnit } from "../logical-unit.ts";
 import type { Nexus } from "../nexus.ts";
 import { answer, done, good, type Plan } from "../plan.ts";
@@ -21,7 +27,7 @@ import { maxParameterBytes } from "./limits.ts";
 const limits = {
   maxTargets: 2,
   maxSegments: 16,
-  maxDescriptorListLength: 4096,
+  maxDescriptorListLength: 2 * 32 + 16 * 28,
   /** Bytes of one segment. */
   maxSegmentLength: 64 * 1024 * 1024,
   maxInlineDataLength: 0,
@@ -62,7 +68,7 @@ export function extendedCopy({ server, nexus, cdb }: Request<"extendedCopy">): P
         remember(nexus, listIdentifier, { status: 1, ...status });
       } catch (error) {
         remember(nexus, listIdentifier, { status: 2, ...status });
-        throw error;
+        throw copyAborted(error);
       }
       return good;
     },
@@ -89,6 +95,8 @@ function readList(server: DeviceServer, data: Uint8Array): CopyList {
   const header = readCopyHeader(data);
   if (header === undefined) throw parameterListLengthError();
   if (header.inlineDataLength > limits.maxInlineDataLength) throw inlineDataTooLong();
+  if (header.targetLength + header.segmentLength > limits.maxDescriptorListLength)
+    throw parameterListLengthError();
   if (header.targetLength % copyTargetLength !== 0) throw invalidParameter(2);
   if (header.targetLength / copyTargetLength > limits.maxTargets) throw tooManyTargets();
   const segmentStart = copyHeaderLength + header.targetLength;
@@ -134,6 +142,11 @@ async function copySegment(
     await destination.writeLock.shared(() => destination.device.write(to + at, part));
   }
   return length;
+}
+
+/** Whatever fails once segments are being processed ends with COPY ABORTED (SPC-4, section 6.3.3). */
+function copyAborted(error: unknown): unknown {
+  return error instanceof CommandFailure ? checkCondition({ key: 0xa, asc: 0x00, ascq: 0x00 }) : error;
 }
 
 function remember(nexus: Nexus, listIdentifier: number, status: CopyStatus): void {

@@ -92,7 +92,12 @@ const pages: Readonly<Record<number, PageWriter>> = {
   [VpdPage.BlockLimits]: forDisks((unit) => blockLimits(unit)),
   // Not rotating: guests then leave out their read-ahead and elevator for spinning disks.
   [VpdPage.BlockCharacteristics]: forDisks(() =>
-    writeBlockCharacteristics({ rotationRate: 1, formFactor: 0 }),
+    writeBlockCharacteristics({
+      rotationRate: 1,
+      formFactor: 0,
+      writeAfterBlockErase: 1,
+      writeAfterCryptographicErase: 1,
+    }),
   ),
   [VpdPage.LogicalBlockProvisioning]: forDisks((unit) =>
     writeLogicalBlockProvisioning({

@@ -128,12 +128,12 @@ export function orWrite({ unit, cdb }: Request<"orWrite16">): Plan {
 export function compareAndWrite({ unit, cdb }: Request<"compareAndWrite">): Plan {
   checkProtection(cdb.writeProtect);
   checkRange(unit, cdb.lba, cdb.blocks);
-  if (cdb.blocks === 0) return done;
   const length = cdb.blocks * unit.blockSize;
   const base = cdb.lba * unit.blockSize;
   return {
     kind: "gather",
     length: 2 * length,
+    exact: true,
     finish: (data) =>
       unit.writeLock.exclusive(async () => {
         const old = new Uint8Array(length);

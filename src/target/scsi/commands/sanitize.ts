@@ -23,6 +23,7 @@ export function sanitizeOverwrite({ unit, cdb, bytes }: Request<"sanitizeOverwri
   return {
     kind: "gather",
     length: cdb.parameterListLength,
+    outlivesAbort: true,
     finish: async (data) => {
       const patternLength = ((data[2] ?? 0) << 8) | (data[3] ?? 0);
       const count = (data[0] ?? 0) & 0x1f;
@@ -62,7 +63,8 @@ function background(
       throw error;
     }
   };
-  if (!immediate) return run(begin);
+  if (!immediate)
+    return { kind: "gather", length: 0, outlivesAbort: true, finish: () => begin().then(() => good) };
   return run(async () => {
     // The initiator follows by REQUEST SENSE; a failure stays in `unit.sanitize`.
     void begin().catch(() => undefined);

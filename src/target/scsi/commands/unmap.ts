@@ -30,7 +30,10 @@ export function unmap({ unit, cdb }: Request<"unmap">): Plan {
 
 type WriteSame = Request<"writeSame10" | "writeSame16">;
 
-/** Fills blocks with one block of data, or lets go of them where UNMAP is set and the data is zero. */
+/**
+ * Fills blocks with one block of data, or lets go of them where UNMAP is set. Like LIO and tgtd it does not look at the
+ * data then: clients use the bit to discard, and some of them leave anything in the buffer.
+ */
 export function writeSame({ unit, cdb }: WriteSame): Plan {
   checkProtection(cdb.writeProtect);
   if (cdb.anchor) throw invalidField(1, 4);
@@ -43,11 +46,11 @@ export function writeSame({ unit, cdb }: WriteSame): Plan {
   return {
     kind: "gather",
     length: noData ? 0 : unit.blockSize,
+    exact: true,
     finish: async (data) => {
       const pattern = noData ? new Uint8Array(unit.blockSize) : data;
-      const zero = pattern.every((byte) => byte === 0);
       if (blocks === 0) return good;
-      if (cdb.unmap && zero)
+      if (cdb.unmap)
         await unit.writeLock.shared(() =>
           unit.device.trim(cdb.lba * unit.blockSize, blocks * unit.blockSize),
         );
