@@ -3,6 +3,7 @@ import { connect, createServer } from "node:net";
 import { LabError, UsageError, errorMessage, formatIp, parseIp } from "#core";
 import type { Cidr } from "./cidr.ts";
 import { ip } from "./ip-command.ts";
+import { setKernel } from "./kernel-setting.ts";
 
 const SHORTEST_PREFIX = 24;
 
@@ -35,6 +36,8 @@ export async function clampCongestion(
     ],
     options,
   );
+  // A tail loss probe is a segment beyond the window.
+  await setKernel("ipv4/tcp_early_retrans", "0");
   try {
     await connectOnceFrom(peersOf(wire.address), host);
   } catch (error) {

@@ -1,7 +1,6 @@
-import { writeFile } from "node:fs/promises";
 import { constants } from "node:os";
-import { LabError, errorCode } from "#core";
 import { ip } from "./ip-command.ts";
+import { setKernel } from "./kernel-setting.ts";
 import type { NamespaceKind } from "./namespace-support.ts";
 
 /** The environment variable by which the outer process tells the inner one where it is. */
@@ -41,33 +40,14 @@ async function adopt(): Promise<PrivateNamespace | undefined> {
   // Waiting for messages shall not keep a program alive that has nothing else to do.
   process.channel?.unref();
   await ip(["link set dev lo up"]);
-  await settings();
+  // Addresses are usable at once: there is no duplicate address detection on wires where nobody else gives any.
+  await setKernel("ipv6/conf/all/accept_dad", "0");
+  await setKernel("ipv6/conf/default/accept_dad", "0");
+  await setKernel("ipv6/conf/default/accept_ra", "0");
   return { kind };
 }
 
 function receive({ signal }: OuterMessage): void {
   if (process.emit(signal, signal) || signal === "SIGWINCH") return;
   process.exit(128 + constants.signals[signal]);
-}
-
-/** Addresses are usable at once: there is no duplicate address detection on wires where nobody else gives any. */
-async function settings(): Promise<void> {
-  const wanted = [
-    ["ipv6/conf/all/accept_dad", "0"],
-    ["ipv6/conf/default/accept_dad", "0"],
-    ["ipv6/conf/default/accept_ra", "0"],
-  ] as const;
-  for (const [name, value] of wanted) {
-    try {
-      await writeFile(`/proc/sys/net/${name}`, value);
-    } catch (error) {
-      const code = errorCode(error);
-      // A kernel without IPv6 has no such file; a container may show the settings read-only, and they only save time.
-      if (code !== "ENOENT" && code !== "EROFS" && code !== "EACCES") {
-        throw new LabError("NETWORK_SETUP", `cannot set net.${name.replaceAll("/", ".")} (${code})`, {
-          cause: error,
-        });
-      }
-    }
-  }
 }
