@@ -8,6 +8,7 @@ import { qemuArguments, uefiVariables } from "./qemu-arguments.ts";
 import { startProcess, type QemuProcess } from "./qemu-process.ts";
 import { Qmp } from "./qmp.ts";
 import { RunningMachine, endOf } from "./running-machine.ts";
+import { connectFifo, makeFifos, removeFifos } from "./serial-fifo.ts";
 import { SerialPort } from "./serial-port.ts";
 
 export interface LaunchOptions {
@@ -17,16 +18,17 @@ export interface LaunchOptions {
   readonly tapFds?: readonly number[];
   /** Ends the machine, also after the launch. */
   readonly signal?: AbortSignal | undefined;
-  /** Told `qemu-start` {program, version, args, pid}, `qmp-event`, `serial` {port, line}, `qemu-exit` {code, signal}. */
+  /** Told `qemu-start` {program, version, args, pid}, `qmp-event`, `serial` {port, line, partial?}, `qemu-exit` {code,
+   * signal}. */
   readonly report?: Report | undefined;
 }
 
 const greetingMs = 30_000;
 
 /**
- * Starts a machine and returns when QEMU answers and the guest's processor runs. The monitor and the serial ports are
- * socket pairs between the two processes, so nothing of them has a name that another process could find or that could be
- * left behind; QEMU dies with this process. Throws LabError: something is missing, or QEMU_DIED with QEMU's own reason.
+ * Starts a machine and returns when QEMU answers and the guest's processor runs. The monitor is a socket pair between the
+ * two processes and the serial ports are FIFOs whose names are gone by then, so nothing is left that another process
+ * could find; QEMU dies with this process. Throws LabError: something is missing, or QEMU_DIED with QEMU's own reason.
  */
 export async function launchMachine(spec: MachineSpec, options: LaunchOptions): Promise<RunningMachine> {
   const { signal, report } = options;
@@ -38,22 +40,21 @@ export async function launchMachine(spec: MachineSpec, options: LaunchOptions): 
   const args = qemuArguments(spec, ovmf === undefined ? { runDir } : { runDir, ovmfCode: ovmf.code });
   if (ovmf !== undefined) await privateCopy(ovmf.variables, path.join(runDir, uefiVariables));
 
+  await makeFifos(runDir, spec.serials);
   const process = await startProcess(qemu.program, args, {
     runDir,
     logName: "qemu.log",
-    sockets: 1 + spec.serials.length,
     fds: options.tapFds ?? [],
   });
   report?.("qemu-start", { program: qemu.program, version: qemu.version, args, pid: process.pid });
-  void process.exited.then(({ code, signal: by }) =>
-    report?.("qemu-exit", { code: code ?? null, signal: by ?? null }),
-  );
   try {
     return await assemble(spec, process, runDir, options);
   } catch (error) {
     process.kill("SIGKILL");
     await process.exited;
     throw error;
+  } finally {
+    await removeFifos(runDir, spec.serials);
   }
 }
 
@@ -63,20 +64,21 @@ async function assemble(
   runDir: string,
   { signal, report }: LaunchOptions,
 ): Promise<RunningMachine> {
-  const [monitor, ...lines] = process.sockets;
-  if (monitor === undefined) throw new TypeError("launchMachine: QEMU was started without a monitor");
-  const serials = spec.serials.flatMap((serial, index) => {
-    const stream = lines[index];
-    if (stream === undefined) return [];
-    return [new SerialPort(serial, stream, { logFile: path.join(runDir, serialLog(serial)), report })];
-  });
   const whyClosed = process.exited.then((exit) => endOf(spec.name, exit));
-  const qmp = await Qmp.connect(monitor, { timeoutMs: greetingMs, signal, report, whyClosed });
+  const qmp = await Qmp.connect(process.monitor, { timeoutMs: greetingMs, signal, report, whyClosed });
+  const serials: SerialPort[] = [];
+  for (const serial of spec.serials) {
+    const logFile = path.join(runDir, serialLog(serial));
+    serials.push(new SerialPort(serial, await connectFifo(runDir, serial), { logFile, report }));
+  }
   const memory = await GuestMemory.open(spec, qmp, { pid: process.pid, runDir });
   const machine = new RunningMachine({ spec, runDir, process, qmp, serials, memory });
   const end = () => void machine[Symbol.asyncDispose]();
   signal?.addEventListener("abort", end, { once: true });
-  void machine.exited.then(() => signal?.removeEventListener("abort", end));
+  void machine.exited.then((exit) => {
+    signal?.removeEventListener("abort", end);
+    return report?.("qemu-exit", { code: exit.code ?? null, signal: exit.signal ?? null });
+  });
   await qmp.execute("cont", {}, { timeoutMs: greetingMs, signal });
   return machine;
 }

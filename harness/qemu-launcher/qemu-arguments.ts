@@ -4,6 +4,7 @@ import { diskArguments } from "./disk-arguments.ts";
 import type { MachineSpec } from "./machine-spec.ts";
 import { nicArguments } from "./nic-arguments.ts";
 import { option } from "./option.ts";
+import { fifoPath } from "./serial-fifo.ts";
 
 /** Where the files are that a machine uses beside those its specification names. */
 export interface MachineFiles {
@@ -16,26 +17,12 @@ export interface MachineFiles {
 /** The file name, in the run folder, of a machine's private UEFI variable store. */
 export const uefiVariables = "uefi-variables.fd";
 
-/**
- * Which file descriptor of the QEMU process is what: 3 is the QMP monitor, then one for each serial port, then one for
- * each TAP, in the order of the specification.
- */
-function descriptors(spec: MachineSpec): {
-  readonly qmp: number;
-  readonly serial: (index: number) => number;
-  readonly tap: (fdIndex: number) => number;
-} {
-  const qmp = 3;
-  return {
-    qmp,
-    serial: (index) => qmp + 1 + index,
-    tap: (fdIndex) => qmp + 1 + spec.serials.length + fdIndex,
-  };
-}
+/** QEMU's file descriptor of the QMP monitor; those of the TAPs follow it. */
+const monitorFd = 3;
+const tapFd = (fdIndex: number) => monitorFd + 1 + fdIndex;
 
 /** The arguments that start a machine under QEMU 7.2 or newer, without the program's own name. */
 export function qemuArguments(spec: MachineSpec, files: MachineFiles): string[] {
-  const fd = descriptors(spec);
   return [
     "-name",
     option(spec.name, {}),
@@ -54,11 +41,11 @@ export function qemuArguments(spec: MachineSpec, files: MachineFiles): string[] 
     option("", { base: spec.rtc ?? "utc" }),
     ...(spec.noReboot === true ? ["-no-reboot"] : []),
     "-chardev",
-    option("socket", { id: "qmp", fd: fd.qmp }),
+    option("socket", { id: "qmp", fd: monitorFd }),
     "-mon",
     "chardev=qmp,mode=control",
-    ...serialArguments(spec, fd.serial),
-    ...spec.nics.flatMap((nic, index) => nicArguments(nic, index, fd.tap)),
+    ...serialArguments(spec, files.runDir),
+    ...spec.nics.flatMap((nic, index) => nicArguments(nic, index, tapFd)),
     ...spec.disks.flatMap((disk, index) => diskArguments(disk, index, spec.machine)),
     // After the NICs, so that the first NIC has the same PCI address with and without a display.
     ...(spec.display === "std" ? ["-device", "VGA,id=vga"] : []),
@@ -109,16 +96,16 @@ function flash(node: string, filename: string | undefined, readOnly: boolean): s
   ];
 }
 
-function serialArguments(spec: MachineSpec, fd: (index: number) => number): string[] {
+function serialArguments(spec: MachineSpec, runDir: string): string[] {
   if (spec.serials.length > 4) throw new UsageError("SERIAL_PORTS", "a PC has at most four serial ports");
   for (const { name } of spec.serials) {
     if (!/^[a-z0-9-]+$/.test(name) || spec.serials.filter((one) => one.name === name).length > 1) {
       throw new UsageError("SERIAL_PORTS", `${name}: serial ports need different names of a-z, 0-9 and -`);
     }
   }
-  return spec.serials.flatMap((_, index) => [
+  return spec.serials.flatMap((serial, index) => [
     "-chardev",
-    option("socket", { id: `serial${index}`, fd: fd(index) }),
+    option("pipe", { id: `serial${index}`, path: fifoPath(runDir, serial) }),
     "-device",
     option("isa-serial", { chardev: `serial${index}`, index }),
   ]);

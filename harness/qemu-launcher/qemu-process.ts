@@ -4,6 +4,7 @@ import path from "node:path";
 import { Duplex } from "node:stream";
 import { execa, type Options } from "execa";
 import { LabError } from "#core";
+import { inherited } from "./inherited.ts";
 
 export interface ProcessExit {
   readonly code: number | undefined;
@@ -79,9 +80,6 @@ export async function startProcess(
     kill: (signal) => void subprocess.kill(signal),
   };
 }
-
-// oxlint-disable-next-line typescript/no-unsafe-type-assertion -- execa takes any descriptor, its types only the first ten
-const inherited = (fd: number) => fd as 3;
 
 /** The last line that is not empty. */
 export function lastLine(text: string): string {

@@ -127,13 +127,13 @@ export class RunningMachine implements AsyncDisposable {
       if (event === "SHUTDOWN") shutdown = data["reason"] !== "host-signal";
     });
     await process.gone;
-    for (const serial of serials) serial.finish();
+    const finished = serials.map((serial) => serial.finish());
     const exit = await process.exited;
     this.#gone = true;
+    await Promise.all(finished);
     const fine = this.#ending || (shutdown && exit.code === 0);
     const end = endOf(spec.name, exit);
     qmp.close(end);
-    for (const serial of serials) serial[Symbol.dispose]();
     await memory[Symbol.asyncDispose]();
     if (spec.firmware === "uefi") await rm(path.join(runDir, uefiVariables), { force: true });
     return fine ? exit : { ...exit, error: end };

@@ -2,6 +2,7 @@ import { closeSync, openSync, writeSync } from "node:fs";
 import { Duplex } from "node:stream";
 import { errorMessage, LabError, type Report } from "#core";
 import type { SerialSpec } from "./machine-spec.ts";
+import type { SerialLine } from "./serial-fifo.ts";
 import { TextCleaner } from "./text-cleaner.ts";
 import { limited, type Wait } from "./waiting.ts";
 
@@ -31,17 +32,18 @@ const partialLineMs = 250;
 export class SerialPort implements Disposable {
   readonly name: string;
   readonly kind: SerialSpec["kind"];
-  readonly #stream: Duplex;
+  readonly #line: SerialLine;
   #log: number | undefined;
   readonly #report: Report | undefined;
   readonly #cleaner = new TextCleaner();
   readonly #listeners = new Set<LineListener>();
   readonly #waiters = new Set<() => void>();
   readonly #ended = Promise.withResolvers<never>();
+  readonly #closing = Promise.withResolvers<void>();
   #text = "";
   #dropped = 0;
   #matched = 0;
-  #line = "";
+  #unfinished = "";
   #partialTimer: NodeJS.Timeout | undefined;
   readonly #early: Buffer[] = [];
   #earlyBytes = 0;
@@ -49,18 +51,19 @@ export class SerialPort implements Disposable {
   #finishing = false;
   #closed = false;
 
-  constructor(spec: SerialSpec, stream: Duplex, options: SerialPortOptions) {
+  constructor(spec: SerialSpec, line: SerialLine, options: SerialPortOptions) {
     this.name = spec.name;
     this.kind = spec.kind;
-    this.#stream = stream;
+    this.#line = line;
     this.#report = options.report;
     this.#log = openSync(options.logFile, "w", 0o600);
     this.#ended.promise.catch(() => {});
-    stream.on("data", (chunk: Buffer) => this.#receive(chunk));
-    // A dead QEMU resets the connection; its exit is told by the machine.
-    stream.on("error", () => {});
-    stream.on("close", () => this[Symbol.dispose]());
-    stream.on("end", () => this[Symbol.dispose]());
+    line.input.on("data", (chunk: Buffer) => this.#receive(chunk));
+    line.input.on("close", () => this[Symbol.dispose]());
+    line.input.on("end", () => this[Symbol.dispose]());
+    // A dead QEMU breaks the line; its exit is told by the machine.
+    line.input.on("error", () => {});
+    line.output.on("error", () => {});
   }
 
   /** The last mebibyte of the port's text. */
@@ -69,7 +72,7 @@ export class SerialPort implements Disposable {
   }
 
   write(data: string | Uint8Array): void {
-    this.#stream.write(data);
+    this.#line.output.write(data);
   }
 
   /**
@@ -80,15 +83,15 @@ export class SerialPort implements Disposable {
     const found = Promise.withResolvers<SerialMatch>();
     const from = this.#matched;
     const look = () => {
-      const start = Math.max(from, this.#matched, this.#dropped);
+      const start = Math.max(from, this.#dropped);
       const hit = find(this.#text.slice(start - this.#dropped), what);
       if (hit === undefined) return;
-      this.#matched = start + hit.before.length + hit.match.length;
+      this.#matched = Math.max(this.#matched, start + hit.before.length + hit.match.length);
       this.#waiters.delete(look);
       found.resolve(hit);
     };
-    look();
     this.#waiters.add(look);
+    look();
     try {
       return await limited(
         `serial port ${this.name}, ${what}`,
@@ -122,26 +125,29 @@ export class SerialPort implements Disposable {
     this.#log = undefined;
     this.#ended.reject(new LabError("SERIAL_CLOSED", `serial port ${this.name}: the machine has ended`));
     this.#duplex?.push(null);
-    this.#stream.destroy();
+    this.#line.input.destroy();
+    this.#line.output.destroy();
+    this.#closing.resolve();
   }
 
-  /** The guest is gone: reads what is left without waiting for the stream's reader. */
-  finish(): void {
+  /** The guest is gone: reads what is left, without waiting for the stream's reader, and closes. */
+  async finish(): Promise<void> {
     this.#finishing = true;
-    this.#stream.resume();
+    this.#line.input.resume();
+    await this.#closing.promise;
   }
 
   /** Delivers a line whose end has not come as the last one. */
   flush(): void {
     clearTimeout(this.#partialTimer);
-    if (this.#line !== "") this.#deliver(this.#line, false);
-    this.#line = "";
+    if (this.#unfinished !== "") this.#deliver(this.#unfinished, false);
+    this.#unfinished = "";
   }
 
   #receive(chunk: Buffer): void {
     this.#record(chunk);
     if (this.#duplex !== undefined) {
-      if (!this.#duplex.push(chunk) && !this.#finishing) this.#stream.pause();
+      if (!this.#duplex.push(chunk) && !this.#finishing) this.#line.input.pause();
     } else if (this.kind === "binary") this.#keep(chunk);
     if (this.kind === "text") this.#append(this.#cleaner.push(chunk));
   }
@@ -178,11 +184,11 @@ export class SerialPort implements Disposable {
 
   #lines(text: string): void {
     clearTimeout(this.#partialTimer);
-    const lines = (this.#line + text).split("\n");
-    this.#line = lines.pop() ?? "";
+    const lines = (this.#unfinished + text).split("\n");
+    this.#unfinished = lines.pop() ?? "";
     for (const line of lines) if (line !== "") this.#deliver(line, false);
-    if (this.#line === "") return;
-    this.#partialTimer = setTimeout(() => this.#deliver(this.#line, true), partialLineMs).unref();
+    if (this.#unfinished === "") return;
+    this.#partialTimer = setTimeout(() => this.#deliver(this.#unfinished, true), partialLineMs).unref();
   }
 
   #deliver(line: string, partial: boolean): void {
@@ -191,10 +197,10 @@ export class SerialPort implements Disposable {
   }
 
   #makeDuplex(): Duplex {
-    const stream = this.#stream;
+    const { input, output } = this.#line;
     const duplex = new Duplex({
-      read: () => void stream.resume(),
-      write: (chunk: Buffer, _encoding, done) => void stream.write(chunk, done),
+      read: () => void input.resume(),
+      write: (chunk: Buffer, _encoding, done) => void output.write(chunk, done),
     });
     for (const chunk of this.#early.splice(0)) duplex.push(chunk);
     if (this.#closed) duplex.push(null);

@@ -74,6 +74,42 @@ const program = [
   ["f4", "hlt"],
 ] as const;
 
+export const floodLength = 30_000;
+export const floodDone = 0x600d;
+
+/**
+ * A guest that writes `floodLength` characters to COM1 without waiting for the transmitter, then an exclamation mark, and
+ * leaves `floodDone` where the other guest leaves its marker.
+ */
+export function floodDisk(): Buffer {
+  const disk = guestDisk("");
+  Buffer.from(
+    flood
+      .map(([hex]) => hex)
+      .join("")
+      .replaceAll(" ", ""),
+    "hex",
+  ).copy(disk);
+  return disk;
+}
+
+const flood = [
+  ["b9 30 75", "mov cx, 30000"],
+  ["ba f8 03", "mov dx, 0x3f8"],
+  ["88 c8", "mov al, cl         ; at 6"],
+  ["24 0f", "and al, 0x0f"],
+  ["0c 40", "or al, 0x40"],
+  ["ee", "out dx, al"],
+  ["e2 f7", "loop 6"],
+  ["b0 21", "mov al, '!'"],
+  ["ee", "out dx, al"],
+  ["b8 00 60", "mov ax, 0x6000"],
+  ["8e d8", "mov ds, ax"],
+  ["c7 06 00 00 0d 60", "mov word [0], 0x600d"],
+  ["fa", "cli"],
+  ["f4", "hlt"],
+] as const;
+
 /** A folder for one test, removed after it. */
 export function runFolder(t: { teardown: (undo: () => void) => void }): string {
   const folder = mkdtempSync(path.join(tmpdir(), "sanlab-qemu-test-"));

@@ -1,4 +1,13 @@
-import { existsSync, readdirSync, readFileSync, statSync } from "node:fs";
+import {
+  closeSync,
+  existsSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  readlinkSync,
+  readSync,
+  statSync,
+} from "node:fs";
 import path from "node:path";
 import { setTimeout } from "node:timers/promises";
 import { inflateSync } from "node:zlib";
@@ -6,7 +15,16 @@ import test from "ava";
 import { execa } from "execa";
 import { LabError } from "#core";
 import { launchMachine, QmpError, type RunningMachine } from "#harness/qemu-launcher";
-import { guestDisk, guestSpec, memoryMarker, memoryMarkerAddress, runFolder } from "./guest.ts";
+import {
+  floodDisk,
+  floodDone,
+  floodLength,
+  guestDisk,
+  guestSpec,
+  memoryMarker,
+  memoryMarkerAddress,
+  runFolder,
+} from "./guest.ts";
 
 const limit = { timeoutMs: 60_000 };
 const console_ = (machine: RunningMachine) => machine.serial("console");
@@ -174,6 +192,20 @@ test.serial("a reader that sleeps does not keep a dead machine from ending", asy
   t.is((await machine.exited).signal, "SIGKILL");
 });
 
+test.serial("a flood from the guest loses nothing while this process sleeps", async (t) => {
+  const runDir = runFolder(t);
+  const spec = guestSpec(runDir, floodDisk(), { display: "none" });
+  await using machine = await launchMachine(spec, { runDir });
+  sleepUntilMemoryHas(machine.pid, memoryMarkerAddress, floodDone);
+  await console_(machine).until("!", limit);
+  const log = readFileSync(path.join(runDir, "serial.log"), "latin1");
+  t.is(log.length, floodLength + 1);
+  t.is(
+    log,
+    `${Array.from({ length: floodLength }, (_, i) => "@ABCDEFGHIJKLMNO"[(floodLength - i) % 16]).join("")}!`,
+  );
+});
+
 test.serial("a cable is pulled by the NIC's place, and QEMU's refusal is typed", async (t) => {
   const runDir = runFolder(t);
   const spec = guestSpec(runDir, guestDisk("up"), {
@@ -256,4 +288,20 @@ function pngSize(png: Buffer): { width: number; height: number; dataBytes: numbe
     height: png.readUInt32BE(20),
     dataBytes: inflateSync(Buffer.concat(data)).length,
   };
+}
+
+/** Blocks this thread, with everything that should be read meanwhile, until the guest has written `value` there. */
+function sleepUntilMemoryHas(pid: number, address: number, value: number): void {
+  const fd = readdirSync(`/proc/${pid}/fd`).find((one) =>
+    readlinkSync(`/proc/${pid}/fd/${one}`).startsWith("/memfd:"),
+  );
+  const memory = openSync(`/proc/${pid}/fd/${fd}`, "r");
+  const word = Buffer.alloc(2);
+  const never = new Int32Array(new SharedArrayBuffer(4));
+  const end = performance.now() + limit.timeoutMs;
+  while (word.readUInt16LE() !== value && performance.now() < end) {
+    Atomics.wait(never, 0, 0, 10);
+    readSync(memory, word, 0, 2, address);
+  }
+  closeSync(memory);
 }

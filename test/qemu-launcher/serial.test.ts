@@ -43,10 +43,14 @@ function port(t: ExecutionContext, kind: "text" | "binary" = "text") {
   const [near, guest] = duplexPair();
   const logFile = path.join(runFolder(t), "serial.log");
   const told: unknown[] = [];
-  const serial = new SerialPort({ name: "console", kind }, near, {
-    logFile,
-    report: (what, data) => told.push({ what, ...data }),
-  });
+  const serial = new SerialPort(
+    { name: "console", kind },
+    { input: near, output: near },
+    {
+      logFile,
+      report: (what, data) => told.push({ what, ...data }),
+    },
+  );
   t.teardown(() => serial[Symbol.dispose]());
   return { serial, guest, logFile, told };
 }
@@ -75,11 +79,11 @@ test("until finds text that comes byte by byte, and text split by colours", asyn
 
 test("two wait at once", async (t) => {
   const { serial, guest } = port(t);
-  const waits = [serial.until("one", limit), serial.until("two", limit)];
+  const waits = [serial.until("two", limit), serial.until("one", limit)];
   guest.write("one two");
   t.deepEqual(
     (await Promise.all(waits)).map(({ match }) => match),
-    ["one", "two"],
+    ["two", "one"],
   );
 });
 
