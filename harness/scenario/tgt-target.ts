@@ -13,6 +13,8 @@ const startLimitMs = 10_000;
 const pollMs = 50;
 /** A socket's path may have 107 bytes only, so both programs work in the run folder and name it relatively. */
 const socket = "tgtd.sock";
+/** What setpriv, like a shell, ends with when there is no program to start. */
+const notFound = 127;
 const leftovers = [socket, `${socket}.lock`, `${socket}.0`, `${socket}.0.lock`];
 
 /**
@@ -38,8 +40,13 @@ export async function startTgt(plan: RunPlan, lab: Lab, portal: Portal): Promise
   };
   const limit = performance.now() + startLimitMs;
   for (let reason = await admin("--op", "show", "--mode", "sys"); reason !== undefined;) {
+    if (daemon.ended?.missing === true)
+      throw new LabError("TGT_MISSING", "tgtd is not installed: apt-get install tgt");
     if (daemon.ended !== undefined || performance.now() > limit) {
-      throw new LabError("TGT_FAILED", `tgtd does not answer (${daemon.ended ?? reason}); see ${daemon.log}`);
+      throw new LabError(
+        "TGT_FAILED",
+        `tgtd does not answer (${daemon.ended?.how ?? reason}); see ${daemon.log}`,
+      );
     }
     await delay(pollMs, undefined, { signal: lab.signal });
     reason = await admin("--op", "show", "--mode", "sys");
@@ -60,33 +67,29 @@ export async function startTgt(plan: RunPlan, lab: Lab, portal: Portal): Promise
 
 interface Daemon {
   readonly log: string;
-  /** How it ended, once it has. */
-  ended?: string;
+  /** How it ended, once it has; `missing`: there is no such program. */
+  ended?: { readonly missing: boolean; readonly how: string };
 }
 
 async function startDaemon(portal: Portal, lab: Lab, env: NodeJS.ProcessEnv): Promise<Daemon> {
   const daemon: Daemon = { log: lab.path("target-tgtd.log") };
   const log = await open(daemon.log, "w", 0o600);
-  const child = spawn("tgtd", ["-f", "--iscsi", `portal=${portal.host}:${portal.port}`], {
+  // Where there is no namespace to end it, tgtd still has to end with this process.
+  const tied = ["--pdeathsig", "KILL", "--", "tgtd", "-f", "--iscsi", `portal=${portal.host}:${portal.port}`];
+  const child = spawn("setpriv", tied, {
     cwd: lab.folder,
     env,
     stdio: ["ignore", log.fd, log.fd],
   });
-  const exited = once(child, "exit").then(([code, signal]) => {
-    daemon.ended = `it ended with ${String(signal ?? code)}`;
-    return daemon.ended;
-  });
+  await log.close();
+  const exited = once(child, "exit").then(
+    ([code, signal]) =>
+      (daemon.ended = { missing: code === notFound, how: `it ended with ${String(signal ?? code)}` }),
+    () => (daemon.ended = { missing: false, how: "setpriv does not start: apt-get install util-linux" }),
+  );
   lab.defer(async () => {
     if (child.kill("SIGKILL")) await exited;
     for (const name of leftovers) await rm(lab.path(name), { force: true });
   });
-  try {
-    await once(child, "spawn");
-  } catch (error) {
-    exited.catch(() => {});
-    throw new LabError("TGT_MISSING", "tgtd does not start: apt-get install tgt", { cause: error });
-  } finally {
-    await log.close();
-  }
   return daemon;
 }

@@ -35,7 +35,7 @@ export async function watchBoot(
     if (phaseOrder(phase) >= goal) end.resolve({ reason: "reached" });
   });
   using _markers = watchMarkers(plan, timeline, (marker) => {
-    if (marker === "kernelStarted") void memory.look().catch(() => {});
+    if (marker === "bootLoader" || marker === "kernelStarted") void memory.look().catch(() => {});
     if (marker === "stopped" || marker === "panic") end.resolve({ reason: "stopped", marker });
   });
   void machine.exited.then(({ code, signal, error }) =>

@@ -5,7 +5,7 @@ import { Interruption, openRunFolder, writeJson } from "#harness/lab";
 import {
   adoptPrivateNamespace,
   enterPrivateNamespace,
-  probeNamespaces,
+  probePrivateNetwork,
   userNetwork,
   type NamespaceSupport,
 } from "#harness/network";
@@ -53,7 +53,7 @@ async function prepare(
   const [prepared, accel, support] = await Promise.all([
     prepareGuest(manifest, { signal, report: tellPreparation }),
     accelerator(scenario, signal),
-    probeNamespaces({ signal }),
+    probePrivateNetwork({ signal }),
   ]);
   const host = {
     accel,
