@@ -13,16 +13,23 @@ export class Timeline implements Disposable {
   readonly #observations: Observation[] = [];
   readonly #listeners = new Set<(observation: Observation) => void>();
   readonly #clock: Clock;
+  readonly #broken = Promise.withResolvers<never>();
   #fd: number | undefined;
 
   constructor(file: string, clock: Clock) {
     this.#clock = clock;
+    this.#broken.promise.catch(() => {});
     this.#fd = openSync(file, "w", 0o600);
     this.#writeLine({ formatVersion: TIMELINE_FORMAT, startedAt: clock.startedAt.toISOString() });
   }
 
   get observations(): readonly Observation[] {
     return this.#observations;
+  }
+
+  /** Rejects when the file cannot be written any more, as on a full disk: what is seen from then on is not kept there. */
+  get broken(): Promise<never> {
+    return this.#broken.promise;
   }
 
   /** Seconds on the run's clock. */
@@ -32,7 +39,6 @@ export class Timeline implements Disposable {
 
   /** Adds an observation, stamped now unless its source knows better when it happened. */
   append(source: Source, kind: string, data: Observation["data"] = {}, t: number = this.#clock.now()): void {
-    if (this.#fd === undefined) return;
     const observation: Observation = { t: Math.round(t * 1e6) / 1e6, source, kind, data };
     this.#observations.push(observation);
     this.#writeLine(observation);
@@ -76,6 +82,13 @@ export class Timeline implements Disposable {
   }
 
   #writeLine(value: object): void {
-    if (this.#fd !== undefined) writeSync(this.#fd, `${JSON.stringify(value)}\n`);
+    if (this.#fd === undefined) return;
+    try {
+      writeSync(this.#fd, `${JSON.stringify(value)}\n`);
+    } catch (error) {
+      closeSync(this.#fd);
+      this.#fd = undefined;
+      this.#broken.reject(error);
+    }
   }
 }

@@ -1,7 +1,7 @@
 import { rm } from "node:fs/promises";
 import { FileDevice, OverlayDevice } from "#block";
 import { Target } from "#target";
-import type { Lab } from "#harness/lab";
+import { freePort, type Lab } from "#harness/lab";
 import type { Timeline } from "#harness/observe";
 import type { RunPlan } from "./plan.ts";
 import { startTgt } from "./tgt-target.ts";
@@ -17,7 +17,8 @@ export async function startTarget(plan: RunPlan, lab: Lab, timeline: Timeline): 
   const { kind, host, port } = plan.target;
   if (kind === "external") return { host, port };
   const listenHost = plan.network.kind === "private" ? host : "127.0.0.1";
-  if (kind === "tgt") return await startTgt(plan, lab, { host: listenHost, port });
+  if (kind === "tgt")
+    return await startTgt(plan, lab, { host: listenHost, port: port || (await freePort()) });
   const disk = lab.own(await overlayOf(plan, lab));
   const target = lab.own(
     await Target.listen({

@@ -46,7 +46,11 @@ export async function watchBoot(
       ...(error && { message: error.message }),
     }),
   );
-  const { reason, ...details } = await Promise.race([end.promise, timeIsUp(plan.timeoutMs, lab.signal)]);
+  const { reason, ...details } = await Promise.race([
+    end.promise,
+    timeIsUp(plan.timeoutMs, lab.signal),
+    timeline.broken,
+  ]);
   await delay(settleMs, undefined, { signal: lab.signal });
   for (const capture of captures) await capture.catchUp();
   if (reason !== "machine-exit") {

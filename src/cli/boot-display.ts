@@ -74,7 +74,7 @@ export function showResult({ verdict, ibftText, error }: RunResult, folder: stri
     say(`sanlab: ${errorMessage(error)}`);
     say(`run folder: ${folder}`);
   }
-  if (error instanceof SanlabError && error.code === "INTERRUPTED") return 130;
+  if (error instanceof SanlabError) return error.code === "INTERRUPTED" ? 130 : error.exitStatus;
   return verdictStatus(verdict);
 }
 

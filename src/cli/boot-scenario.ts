@@ -21,9 +21,7 @@ export interface BootOptions {
 /** The scenario that a command line means: a file's, or one for a guest or image, with the options on top. */
 export async function scenarioOf(what: string, options: BootOptions): Promise<Scenario> {
   const { nic, firmware, uefi, target, accel, memory, timeout } = options;
-  const base: ScenarioSource = /\.ya?ml$/.test(what)
-    ? await loadScenario(what)
-    : { guest: await guestOf(what) };
+  const base = /\.ya?ml$/.test(what) ? await scenarioFile(what) : { guest: await guestOf(what, "") };
   const source: ScenarioSource = {
     ...base,
     ...(nic && { nics: nic.map((model) => ({ model })) }),
@@ -36,11 +34,18 @@ export async function scenarioOf(what: string, options: BootOptions): Promise<Sc
   return scenarioFrom(source, path.basename(what).replace(/\.\w+$/, ""));
 }
 
-async function guestOf(what: string): Promise<string> {
+/** A path in a scenario file is one from where the file lies. */
+async function scenarioFile(file: string): Promise<ScenarioSource> {
+  const scenario = await loadScenario(file);
+  return { ...scenario, guest: await guestOf(scenario.guest, path.dirname(file)) };
+}
+
+async function guestOf(what: string, folder: string): Promise<string> {
   const guests = (await listGuests()).map((guest) => guest.name);
   if (guests.includes(what)) return what;
-  const file = await stat(what).catch(() => undefined);
-  if (file !== undefined) return path.resolve(what);
+  const place = path.resolve(folder, what);
+  const found = await stat(place).catch(() => undefined);
+  if (found !== undefined) return place;
   throw new UsageError(
     "NO_SUCH_GUEST",
     `${what}: neither a scenario file, nor a guest (${guests.join(", ")}), nor a disk image that is there`,

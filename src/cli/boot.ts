@@ -9,7 +9,7 @@ import {
   userNetwork,
   type NamespaceSupport,
 } from "#harness/network";
-import { probeAccelerator } from "#harness/qemu-launcher";
+import { findQemu, probeAccelerator } from "#harness/qemu-launcher";
 import { planRun, runPlan, type RunPlan, type Scenario } from "#harness/scenario";
 import { loadGuest, prepareGuest } from "#vm-images";
 import { Progress, showResult } from "./boot-display.ts";
@@ -25,11 +25,11 @@ import { say } from "./output.ts";
 export async function bootOutside(what: string, options: BootOptions): Promise<number> {
   const scenario = await scenarioOf(what, options);
   const { plan, support } = await prepare(scenario, options);
+  await writeJson(path.join(plan.folder, "plan.json"), plan, { formatVersion: plan.formatVersion });
   if (plan.network.kind === "user") {
     say(`sanlab: no private network (${plan.network.reason}): ${userNetwork().limits}`);
     return await carryOut(plan, options);
   }
-  await writeJson(path.join(plan.folder, "plan.json"), plan, { formatVersion: plan.formatVersion });
   return await enterPrivateNamespace({
     argv: [process.argv[1] ?? "", "boot", "--inside", plan.folder, ...(options.json ? ["--json"] : [])],
     support,
@@ -50,6 +50,8 @@ async function prepare(
   using interruption = new Interruption();
   const { signal } = interruption;
   const manifest = await loadGuest(scenario.guest);
+  // Missing programs are told before minutes are spent on a guest.
+  await findQemu();
   const [prepared, accel, support] = await Promise.all([
     prepareGuest(manifest, { signal, report: tellPreparation }),
     accelerator(scenario, signal),

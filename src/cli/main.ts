@@ -1,6 +1,7 @@
 import { Command, CommanderError } from "commander";
 import { commandNames, commands, isCommandName } from "./commands/index.ts";
-import { finish, showError } from "./output.ts";
+import { errorMessage } from "#core";
+import { finish, printJson, showError } from "./output.ts";
 
 /**
  * The command line: a table of commands, each in a file of its own that is loaded only when it is called, so that
@@ -42,6 +43,11 @@ const argv = process.argv.slice(2);
 try {
   await finish(await main(argv));
 } catch (error) {
-  if (error instanceof CommanderError) await finish(error.exitCode === 0 ? 0 : 2);
-  else await finish(showError(error, { json: argv.includes("--json"), debug: argv.includes("--debug") }));
+  const json = argv.includes("--json");
+  if (!(error instanceof CommanderError))
+    await finish(showError(error, { json, debug: argv.includes("--debug") }));
+  else if (error.exitCode === 0) await finish(0);
+  // Commander has told it on standard error in its own words.
+  if (json) printJson({ error: { code: "USAGE", message: errorMessage(error).replace(/^error: /, "") } });
+  await finish(2);
 }
