@@ -11,7 +11,7 @@ export interface EnterOptions {
   readonly env?: NodeJS.ProcessEnv;
   /** What `probeNamespaces` said; asked anew where it is not given. */
   readonly support?: NamespaceSupport;
-  /** Milliseconds between a request to stop and the killing of everything inside. Default 2,500. */
+  /** Milliseconds between a request to stop and the killing of everything inside. Default 2,000. */
   readonly graceMs?: number;
   /** Called with the process id of the outermost link of the chain as soon as it runs. */
   readonly onStart?: (pid: number) => void;
@@ -26,8 +26,8 @@ const RESTORE_STDERR = ["sh", "-c", 'exec "$@" 2>&4 4>&-', "sh"] as const;
 
 /**
  * Runs this program again in namespaces of its own (network, processes, mounts; a user namespace where that gives the
- * right to the others), with the same standard streams, and resolves with its exit status; 128 + signal number where it
- * did not end in time after SIGINT, SIGTERM or SIGHUP, all of which are passed on. A second one of them kills at once.
+ * right to the others), with the same standard streams, and resolves with its exit status. SIGINT, SIGTERM and SIGHUP are passed
+ * on and make that 128 + signal number; what does not end in time then, or gets a second one, is killed.
  *
  * The inner program is process 1 of its process namespace: when it ends, however it ends, the kernel kills all that it
  * started. It dies with `unshare` above it (`--kill-child`), that with this process (`setpriv --pdeathsig`), and beside
@@ -59,7 +59,7 @@ export async function enterPrivateNamespace(options: EnterOptions = {}): Promise
     }
     stoppedBy = signal;
     tell(child, signal);
-    timer = setTimeout(() => child.kill("SIGKILL"), options.graceMs ?? 2500);
+    timer = setTimeout(() => child.kill("SIGKILL"), options.graceMs ?? 2000);
   };
   const abort = () => stop("SIGTERM");
   const resized = () => tell(child, "SIGWINCH");
@@ -82,8 +82,8 @@ export async function enterPrivateNamespace(options: EnterOptions = {}): Promise
   child.once("close", (code) => {
     // Some releases of unshare end with status 1 and a complaint where the child that they wait for was killed.
     const status = complaint === "" ? code : null;
-    if (status !== null) resolve(status);
-    else if (stoppedBy) resolve(128 + constants.signals[stoppedBy]);
+    if (stoppedBy) resolve(128 + constants.signals[stoppedBy]);
+    else if (status !== null) resolve(status);
     else reject(broken(complaint));
   });
   try {

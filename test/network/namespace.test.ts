@@ -74,7 +74,7 @@ const stops = test.macro(async (t, signal: NodeJS.Signals, status: number) => {
   t.is(await chain.status(), status);
   await abandoned(network);
 });
-test.serial("SIGINT reaches the inner program once, whose status is passed on", stops, "SIGINT", 130);
+test.serial("SIGINT reaches the inner program once, which ends in order", stops, "SIGINT", 130);
 test.serial("SIGTERM does", stops, "SIGTERM", 143);
 test.serial("SIGHUP does", stops, "SIGHUP", 129);
 
