@@ -7,3 +7,4 @@
  */
 export { assemble, type AssembleOptions } from "./assembler.ts";
 export { buildOptionRom, type OptionRomOptions } from "./rom.ts";
+export { buildDumper } from "./dumper.ts";

@@ -88,9 +88,14 @@ function encodeJump(mnemonic: string, target: string): readonly Emitted[] | unde
   if (mnemonic === "jmps") return relative(0xeb, 1);
   if (mnemonic === "call") return relative(0xe8, 2);
   if (mnemonic === "loop") return relative(0xe2, 1);
+  if (mnemonic === "loope") return relative(0xe1, 1);
+  if (mnemonic === "loopne") return relative(0xe0, 1);
   if (mnemonic === "jcxz") return relative(0xe3, 1);
   const condition = mnemonic.startsWith("j") ? CONDITIONS[mnemonic.slice(1)] : undefined;
-  return condition === undefined ? undefined : relative(0x70 + condition, 1);
+  if (condition === undefined) return undefined;
+  if (!target.startsWith("near ")) return relative(0x70 + condition, 1);
+  // The 8086 jumps on a condition no further than a byte tells: the opposite jumps over a near jump.
+  return [0x70 + (condition ^ 1), 3, 0xe9, { expression: target.slice(5), size: 2, relative: true }];
 }
 
 function encodeWithOperands(mnemonic: string, operands: readonly Operand[]): readonly Emitted[] | undefined {

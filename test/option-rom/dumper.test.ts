@@ -1,0 +1,152 @@
+import { spawn } from "node:child_process";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import path from "node:path";
+import test from "ava";
+import { formatIp, parseIp } from "#core";
+import { readIbft, writeIbft, type Ibft, type IbftSpec } from "#ibft";
+import { buildDumper, buildOptionRom } from "#option-rom";
+
+const folder = mkdtempSync(path.join(tmpdir(), "sanlab-dumper-"));
+test.after.always(() => rmSync(folder, { recursive: true }));
+
+const RICH: IbftSpec = {
+  oemTableId: "rich",
+  initiator: { name: "iqn.2026-11.lab.san:vm0", isns: "10.77.0.9", radius1: "fd77::1" },
+  nics: [
+    {
+      ip: "10.77.0.50",
+      prefix: 24,
+      origin: 3,
+      gateway: "10.77.0.254",
+      dns1: "10.77.0.2",
+      dns2: "fd77:0:0:8000::5",
+      dhcp: "10.77.0.1",
+      vlan: 4094,
+      mac: "52:54:00:ab:cd:ef",
+      pci: "a0:1f.7",
+      hostname: "vm0.lab",
+    },
+    { mac: "52:54:00:77:00:51", pci: "a1:00.0" },
+    { mac: "52:54:00:77:00:52", pci: "a1:00.1", ip: "fd77::52", prefix: 64 },
+  ],
+  targets: [
+    {
+      ip: "10.77.0.1",
+      port: 13260,
+      lun: 300,
+      name: "iqn.2026-11.lab.san:disk0",
+      chapType: 2,
+      chapName: "vm0",
+      chapSecret: "secret of a vm",
+      reverseChapName: "target",
+      reverseChapSecret: "secret of target",
+    },
+    { ip: "fd77::a", name: "iqn.2026-11.lab.san:disk1", nic: 2 },
+  ],
+};
+
+/** The model as the lines that the dumper prints of it. */
+function expected(table: Ibft): string[] {
+  const names = [
+    "initiator",
+    ...table.nics.map((_, i) => `nic${i}`),
+    ...table.targets.map((_, i) => `target${i}`),
+  ];
+  const blocks = [table.initiator!, ...table.nics, ...table.targets];
+  const lines = blocks.flatMap((block, i) =>
+    Object.entries(block)
+      .filter(([field]) => field !== "offset")
+      .map(
+        ([field, value]) =>
+          `${names[i]}.${field}=${field.endsWith("Secret") && value !== null ? "<redacted>" : (value ?? "-")}`,
+      ),
+  );
+  const { signature, length, revision, checksum, oemId, oemTableId, control } = table;
+  const head = Object.entries({ signature, length, revision, checksum, oemId, oemTableId });
+  const { version, index, flags, extensions } = control;
+  const words = Object.entries({ version, length: control.length, index, flags, extensions });
+  return [
+    ...head.map(([k, v]) => `${k}=${v}`),
+    ...words.map(([k, v]) => `control.${k}=${v}`),
+    ...lines,
+  ].toSorted();
+}
+
+/** What the dumper prints on the serial port of a machine with these option ROMs. */
+async function dump(...roms: readonly Uint8Array[]): Promise<string[]> {
+  const image = path.join(folder, "dumper.img");
+  writeFileSync(image, buildDumper());
+  const carriers = roms.flatMap((rom, i) => {
+    const file = path.join(folder, `${process.hrtime.bigint()}-${i}.rom`);
+    writeFileSync(file, rom);
+    return ["-option-rom", file];
+  });
+  const args = [
+    "-accel",
+    "tcg",
+    "-m",
+    "64",
+    "-display",
+    "none",
+    "-vga",
+    "std",
+    "-nodefaults",
+    "-serial",
+    "stdio",
+  ];
+  const qemu = spawn(
+    "qemu-system-x86_64",
+    [...args, "-drive", `if=floppy,format=raw,readonly=on,file=${image}`, "-boot", "a", ...carriers],
+    { stdio: ["ignore", "pipe", "inherit"] },
+  );
+  try {
+    let output = "";
+    for await (const chunk of qemu.stdout) {
+      output += String(chunk);
+      if (/^end\r?$/m.test(output)) break;
+    }
+    const lines = output.split("\r\n");
+    return lines.slice(lines.indexOf("sanlab iBFT dumper") + 1, lines.indexOf("end"));
+  } finally {
+    qemu.kill("SIGKILL");
+  }
+}
+
+/** IPv6 addresses are printed in full; the model has them short. */
+function canonical(line: string): string {
+  const [, name, value = ""] = /^([^=]+)=(.*)$/.exec(line) ?? [];
+  const address = /^[0-9a-f]{4}(:[0-9a-f]{4}){7}$/.test(value) ? parseIp(value) : undefined;
+  return address === undefined ? line : `${name}=${formatIp(address)}`;
+}
+
+test("the dumper on a BIOS shows every field of a table as the model has it", async (t) => {
+  const table = writeIbft({ ...RICH, quirks: {} });
+  const lines = await dump(buildOptionRom(table, { kind: "copy" }));
+  t.regex(lines[0]!, /^at=0x[89][0-9a-f]{4}$/);
+  t.is(lines[1], "sum=0");
+  t.is(lines.at(-1), "tables=1");
+  t.deepEqual(lines.slice(2, -1).map(canonical).toSorted(), expected(readIbft(table).table));
+});
+
+test("the dumper shows every table there is, wrong sums and strings outside included", async (t) => {
+  const wrong = writeIbft({
+    ...RICH,
+    quirks: { checksum: "wrong", fields: { "initiator.name.length": 9999, "nic0.index": 5 } },
+  });
+  const lines = await dump(
+    buildOptionRom(writeIbft({ ...RICH, quirks: {} }), { kind: "copy" }),
+    buildOptionRom(wrong, { kind: "static" }),
+  );
+  t.is(lines.at(-1), "tables=2");
+  t.deepEqual(
+    lines.filter((line) => line.startsWith("sum=")),
+    ["sum=0", "sum=1"],
+  );
+  t.true(lines.includes("initiator.name=(outside of the table)"));
+  t.true(lines.includes("nic0.index=5"));
+});
+
+test("the dumper says that there is no table", async (t) => {
+  t.deepEqual(await dump(), ["tables=0"]);
+});
