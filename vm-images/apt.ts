@@ -81,7 +81,8 @@ export class Apt {
       ...(this.#lists === systemLists ? [] : [`Dir::State::Lists=${this.#lists}`]),
       `Dir::Cache=${path.join(this.#options.cache, "apt", "cache")}`,
       "APT::Sandbox::User=",
-      "Acquire::Retries=2",
+      "Acquire::Retries=1",
+      "Acquire::Retries::Delay=false",
       "Acquire::http::Timeout=20",
       "Acquire::https::Timeout=20",
     ];

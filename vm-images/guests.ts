@@ -68,10 +68,13 @@ async function readManifest(file: string): Promise<GuestManifest> {
   const inherited = typeof base === "string" ? await loadGuest(base) : {};
   const parsed = manifestSchema.safeParse({ ...inherited, ...fields });
   if (!parsed.success) {
-    const [issue] = parsed.error.issues;
-    const where = position(document, lines, issue?.path ?? []);
-    const field = issue?.path.join(".") ?? "";
-    throw new UsageError("GUEST_INVALID", `${file}:${where}: ${field}: ${issue?.message ?? "not a guest"}`);
+    const issue = parsed.error.issues[0];
+    const at = [
+      ...(issue?.path ?? []),
+      ...(issue?.code === "unrecognized_keys" ? issue.keys.slice(0, 1) : []),
+    ];
+    const what = [at.join("."), issue?.message ?? "not a guest"].filter((part) => part !== "").join(": ");
+    throw new UsageError("GUEST_INVALID", `${file}:${position(document, lines, at)}: ${what}`);
   }
   const { source } = parsed.data;
   if (source.kind === "recipe") return parsed.data;

@@ -46,7 +46,7 @@ export async function prepareGuest(
   } catch (error) {
     const code = errnoOf(error);
     if (code === "ENOSPC" || code === "EDQUOT") throw diskFull(cache, error);
-    if (code === "EACCES" || code === "EROFS" || code === "EPERM") {
+    if (["EACCES", "EPERM", "EROFS", "ENOTDIR", "EEXIST"].includes(code ?? "")) {
       throw new LabError(
         "CACHE_UNWRITABLE",
         `cannot write to ${cache}: set SANLAB_CACHE to a folder of yours`,
