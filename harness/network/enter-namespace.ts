@@ -13,8 +13,6 @@ export interface EnterOptions {
   readonly support?: NamespaceSupport;
   /** Milliseconds between a request to stop and the killing of everything inside. Default 2,000. */
   readonly graceMs?: number;
-  /** Called with the process id of the outermost link of the chain as soon as it runs. */
-  readonly onStart?: (pid: number) => void;
   /** Aborting it stops the inner program as SIGTERM does. */
   readonly signal?: AbortSignal;
 }
@@ -98,7 +96,7 @@ export async function enterPrivateNamespace(options: EnterOptions = {}): Promise
 
 function start(support: NamespaceSupport & { available: true }, options: EnterOptions): ChildProcess {
   const inner = [process.execPath, ...process.execArgv, ...(options.argv ?? process.argv.slice(1))];
-  const child = spawn(
+  return spawn(
     "setpriv",
     ["--pdeathsig", "KILL", "--", "unshare", ...support.unshare, "--", ...RESTORE_STDERR, ...inner],
     {
@@ -109,8 +107,6 @@ function start(support: NamespaceSupport & { available: true }, options: EnterOp
       stdio: ["inherit", "inherit", "pipe", "ipc", 2],
     },
   );
-  if (child.pid !== undefined) options.onStart?.(child.pid);
-  return child;
 }
 
 function tell(child: ChildProcess, signal: Signal): void {
