@@ -79,7 +79,7 @@ export interface TargetOptions extends TargetNodeOptions, PortalOptions {
 export const defaultKeys: Partial<OperationalValues> = {
   HeaderDigest: "None,CRC32C",
   DataDigest: "None,CRC32C",
-  MaxConnections: 1,
+  MaxConnections: 4,
   InitialR2T: false,
   ImmediateData: true,
   MaxRecvDataSegmentLength: 262_144,
