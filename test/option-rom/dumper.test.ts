@@ -9,6 +9,9 @@ import { buildDumper, buildOptionRom } from "#option-rom";
 
 const folder = mkdtempSync(path.join(tmpdir(), "sanlab-dumper-"));
 test.after.always(() => rmSync(folder, { recursive: true }));
+// One for all machines: they boot side by side.
+const image = path.join(folder, "dumper.img");
+writeFileSync(image, buildDumper());
 
 const RICH: IbftSpec = {
   oemTableId: "rich",
@@ -75,8 +78,6 @@ function expected(table: Ibft): string[] {
 
 /** What the dumper prints on the serial port of a machine with these option ROMs. */
 async function dump(...roms: readonly Uint8Array[]): Promise<string[]> {
-  const image = path.join(folder, "dumper.img");
-  writeFileSync(image, buildDumper());
   const carriers = roms.flatMap((rom, i) => {
     const file = path.join(folder, `${process.hrtime.bigint()}-${i}.rom`);
     writeFileSync(file, rom);
