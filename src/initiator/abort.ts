@@ -42,7 +42,7 @@ export async function abortTask(core: SessionCore, task: ScsiTask, reason: Error
 }
 
 /** Swallows what the target may still have on its way for a task that it has aborted. */
-class AbortedTask implements Pending {
+export class AbortedTask implements Pending {
   itt: number;
   cmdSn: number;
   connection: Connection | undefined;

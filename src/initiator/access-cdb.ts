@@ -13,16 +13,24 @@ export function accessCdb(
 ): Uint8Array {
   const codes = direction === "read" ? readCodes : writeCodes;
   const long = lba + blocks > 0xffff_ffff || blocks > 0xffff;
-  const cdb = Buffer.alloc(long ? 16 : 10);
+  const cdb = new Uint8Array(long ? 16 : 10);
   cdb[0] = codes[long ? 16 : 10];
   cdb[1] = fua ? 0x08 : 0;
   if (long) {
-    cdb.writeUInt32BE(Math.floor(lba / 0x1_0000_0000), 2);
-    cdb.writeUInt32BE(lba % 0x1_0000_0000, 6);
-    cdb.writeUInt32BE(blocks, 10);
+    put32(cdb, 2, Math.floor(lba / 0x1_0000_0000));
+    put32(cdb, 6, lba);
+    put32(cdb, 10, blocks);
   } else {
-    cdb.writeUInt32BE(lba, 2);
-    cdb.writeUInt16BE(blocks, 7);
+    put32(cdb, 2, lba);
+    cdb[7] = blocks >>> 8;
+    cdb[8] = blocks;
   }
   return cdb;
+}
+
+function put32(into: Uint8Array, at: number, value: number): void {
+  into[at] = value >>> 24;
+  into[at + 1] = value >>> 16;
+  into[at + 2] = value >>> 8;
+  into[at + 3] = value;
 }

@@ -3,6 +3,7 @@ import { TimeoutError, type Report } from "#core";
 import { Framer, type FrameSink, type PduInit } from "ts-iscsi-pdu";
 import type { ByteTrace } from "./byte-trace.ts";
 import { PeerProtocolError, TransportError } from "./errors.ts";
+import "./native-crc32c.ts";
 import { Outbox } from "./outbox.ts";
 import { formatPortal, type Portal } from "./url.ts";
 

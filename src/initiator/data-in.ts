@@ -54,7 +54,7 @@ export class DataIn {
       );
     }
     const judged = this.#sequence.judge(dataSn);
-    if (judged !== "next" && this.#context.values.ErrorRecoveryLevel === 0) {
+    if (judged === "nonsense" || (judged !== "next" && this.#context.values.ErrorRecoveryLevel === 0)) {
       throw violation("11.7.4", "DataSN", dataSn, `${this.#sequence.next} was next`);
     }
     if (judged === "early") this.#coverage ??= new Coverage(this.#contiguous);
@@ -74,7 +74,7 @@ export class DataIn {
   receive(pdu: DataInView, connection: Connection): void {
     const { dataSn, dataLength, bufferOffset } = pdu;
     const judged = this.#sequence.judge(dataSn);
-    if (judged === "again") return;
+    if (judged === "again" || judged === "nonsense") return;
     this.#sequence.take(dataSn);
     if (this.#coverage === undefined) this.#contiguous += dataLength;
     else if (!this.#coverage.add(bufferOffset, dataLength)) {

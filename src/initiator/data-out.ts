@@ -49,7 +49,7 @@ export class DataOut {
     const { bufferOffset, desiredLength, r2tSn, ttt } = pdu;
     const { MaxBurstLength, ErrorRecoveryLevel, DataSequenceInOrder } = this.#context.values;
     const judged = this.#sequence.judge(r2tSn);
-    if (judged !== "next" && ErrorRecoveryLevel === 0) {
+    if (judged === "nonsense" || (judged !== "next" && ErrorRecoveryLevel === 0)) {
       throw violation("11.8.3", "R2TSN", r2tSn, `${this.#sequence.next} was next`);
     }
     if (judged === "again") return;

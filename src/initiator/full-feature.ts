@@ -127,7 +127,7 @@ export class FullFeature implements ConnectionReceiver {
     const { statSn } = pdu;
     const judged = this.#statuses.judge(statSn);
     const recovers = this.#host.context.values.ErrorRecoveryLevel > 0;
-    if (judged !== "next" && !recovers)
+    if (judged === "nonsense" || (judged !== "next" && !recovers))
       throw violation("4.2.2.2", "StatSN", statSn, `${this.#statuses.next} was next`);
     if (judged === "again") return false;
     this.#statuses.take(statSn);

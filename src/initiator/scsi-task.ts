@@ -34,11 +34,11 @@ export class ScsiTask implements Pending {
   readonly immediate: boolean;
   readonly result = Promise.withResolvers<ScsiResult>();
   #context: TaskContext;
-  #sequence = new SequenceTracker(0);
+  #sequence: SequenceTracker;
   #dataIn: DataIn | undefined;
   #dataOut: DataOut | undefined;
   /** A status that must wait for data that was lost. */
-  #held: { readonly finish: () => void; readonly expDataSn: number } | undefined;
+  #held: { readonly finish: () => boolean; readonly expDataSn: number } | undefined;
   #settled = false;
   #discarded = false;
 
@@ -46,6 +46,7 @@ export class ScsiTask implements Pending {
     this.command = command;
     this.immediate = command.immediate ?? false;
     this.#context = context;
+    this.#sequence = new SequenceTracker(0);
   }
 
   get title(): string {
@@ -69,6 +70,7 @@ export class ScsiTask implements Pending {
   /** Forgets what a lost connection did, to be sent anew. */
   restart(context: TaskContext): void {
     this.#context = context;
+    this.#sequence = new SequenceTracker(0);
     this.connection = undefined;
     this.#held = undefined;
   }
@@ -86,27 +88,26 @@ export class ScsiTask implements Pending {
     const { connection } = this;
     if (connection === undefined) return;
     const { readInto, write, lun, cdb, attribute = TaskAttribute.Simple } = this.command;
-    this.#sequence = new SequenceTracker(0);
-    this.#dataIn = readInto && new DataIn(readInto, this.#context, this.#sequence);
-    this.#dataOut = write && new DataOut(write, lun, this.#context, this.#sequence);
+    if (readInto !== undefined) this.#dataIn = new DataIn(readInto, this.#context, this.#sequence);
+    if (write !== undefined) this.#dataOut = new DataOut(write, lun, this.#context, this.#sequence);
     const immediate = this.#dataOut?.immediate(connection);
+    const header = {
+      opcode: Opcode.ScsiCommand,
+      immediate: this.immediate,
+      final: this.#dataOut === undefined || this.#dataOut.unsolicited === 0,
+      read: readInto !== undefined,
+      write: write !== undefined,
+      attribute,
+      lun,
+      itt: this.itt,
+      edtl: write?.length ?? readInto?.length ?? 0,
+      cmdSn: this.cmdSn,
+      expStatSn: connection.expStatSn,
+      cdb,
+    };
     const bidirectional = readInto !== undefined && write !== undefined;
     connection.send(
-      {
-        opcode: Opcode.ScsiCommand,
-        immediate: this.immediate,
-        final: this.#dataOut === undefined || this.#dataOut.unsolicited === 0,
-        read: readInto !== undefined,
-        write: write !== undefined,
-        attribute,
-        lun,
-        itt: this.itt,
-        edtl: write?.length ?? readInto?.length ?? 0,
-        cmdSn: this.cmdSn,
-        expStatSn: connection.expStatSn,
-        cdb,
-        ...(bidirectional && { bidirectionalReadLength: readInto.length }),
-      },
+      bidirectional ? { ...header, bidirectionalReadLength: readInto.length } : header,
       immediate,
     );
     this.#dataOut?.sendUnsolicited(this.itt, connection);
@@ -140,13 +141,9 @@ export class ScsiTask implements Pending {
   }
 
   fail(error: Error): void {
-    this.#settle(() => this.result.reject(error));
-  }
-
-  #settle(how: () => void): void {
     if (this.#settled) return;
     this.#settled = true;
-    how();
+    this.result.reject(error);
   }
 
   #takeDataIn(pdu: DataInView): boolean {
@@ -170,7 +167,9 @@ export class ScsiTask implements Pending {
       pdu.residualCount,
       this.command.readInto?.length ?? 0,
     );
-    return this.#hold((pdu.dataSn + 1) >>> 0, () => this.#complete(status, residual, noResidual));
+    const expDataSn = (pdu.dataSn + 1) >>> 0;
+    if (this.#isComplete(expDataSn)) return this.#complete(status, residual, noResidual);
+    return this.#hold(expDataSn, () => this.#complete(status, residual, noResidual));
   }
 
   #takeResponse(pdu: ScsiResponseView, data: Uint8Array): boolean {
@@ -206,13 +205,17 @@ export class ScsiTask implements Pending {
       this.#context.deviations.note({ section: "11.4.8", field: "ExpDataSN", got: expDataSn, expected });
     }
     const sense = data.length === 0 ? undefined : senseOf(data);
+    if (this.#isComplete(expDataSn)) return this.#complete(status, residual, readResidual, sense);
     return this.#hold(expDataSn, () => this.#complete(status, residual, readResidual, sense));
   }
 
-  /** Finishes, unless data below `expDataSn` is still missing; then asks for it and waits. */
-  #hold(expDataSn: number, finish: () => void): boolean {
-    this.#held = { finish, expDataSn };
-    if (this.#release()) return true;
+  /** Whether every R2T and Data-In below `expDataSn` is here. */
+  #isComplete(expDataSn: number): boolean {
+    return this.#discarded || this.#sequence.missing(expDataSn) === undefined;
+  }
+
+  /** Keeps a status until the data that it is about has been sent again. */
+  #hold(expDataSn: number, finish: () => boolean): boolean {
     if (this.#context.values.ErrorRecoveryLevel === 0) {
       throw violation(
         "11.4.8",
@@ -221,16 +224,13 @@ export class ScsiTask implements Pending {
         `only ${this.#sequence.next} Data-In and R2T PDUs have come`,
       );
     }
+    this.#held = { finish, expDataSn };
     if (this.connection !== undefined) this.#dataIn?.askFor(expDataSn, this.itt, this.connection);
     return false;
   }
 
   #release(): boolean {
-    if (this.#held === undefined) return false;
-    const { finish, expDataSn } = this.#held;
-    if (this.#sequence.missing(expDataSn) !== undefined && !this.#discarded) return false;
-    finish();
-    return true;
+    return this.#held !== undefined && this.#isComplete(this.#held.expDataSn) && this.#held.finish();
   }
 
   #residual(overflow: boolean, underflow: boolean, bytes: number, expected: number): Residual {
@@ -247,7 +247,7 @@ export class ScsiTask implements Pending {
     residual: Residual,
     readResidual: Residual,
     sense?: Pick<ScsiResult, "sense" | "senseData">,
-  ): void {
+  ): boolean {
     const { readInto, write } = this.command;
     const read = this.#dataIn?.bytes ?? 0;
     const ofRead = write === undefined ? residual : readResidual;
@@ -263,14 +263,11 @@ export class ScsiTask implements Pending {
       }
     }
     const left = write !== undefined && residual.kind === "underflow" ? residual.bytes : 0;
-    const written = write === undefined ? 0 : write.length - left;
+    const result = completeResult(status, read, write === undefined ? 0 : write.length - left);
     const simple = sense === undefined && residual === noResidual && readResidual === noResidual;
-    this.#settle(() =>
-      this.result.resolve(
-        simple
-          ? completeResult(status, read, written)
-          : { ...completeResult(status, read, written), residual, readResidual, ...sense },
-      ),
-    );
+    if (!this.#settled)
+      this.result.resolve(simple ? result : { ...result, residual, readResidual, ...sense });
+    this.#settled = true;
+    return true;
   }
 }

@@ -6,14 +6,17 @@ export interface MissingRun {
   readonly runLength: number;
 }
 
+/** A gap longer than this is no lost PDU but nonsense, and would take memory to follow. */
+const longestGap = 65_535;
+
 /**
  * Follows a numbering that begins at `next` and grows by one (StatSN of a connection, DataSN and R2TSN of a command):
  * tells what is new, what comes twice and what is missing.
  */
 export class SequenceTracker {
   #next: number;
-  /** Numbers beyond `next` that are already here; used only where gaps are healed. */
-  readonly #early = new Set<number>();
+  /** Numbers beyond `next` that are already here; made only where a gap has to be healed. */
+  #early: Set<number> | undefined;
 
   constructor(next: number) {
     this.#next = next;
@@ -26,36 +29,37 @@ export class SequenceTracker {
 
   /** Whether numbers beyond `next` are here. */
   get hasGap(): boolean {
-    return this.#early.size > 0;
+    return this.#early !== undefined && this.#early.size > 0;
   }
 
   /** How many are here. */
   count(first: number): number {
-    return ((this.#next - first) >>> 0) + this.#early.size;
+    return ((this.#next - first) >>> 0) + (this.#early?.size ?? 0);
   }
 
-  judge(number: number): "next" | "again" | "early" {
+  judge(number: number): "next" | "again" | "early" | "nonsense" {
     if (number === this.#next) return "next";
-    return serialLess(number, this.#next) || this.#early.has(number) ? "again" : "early";
+    if (serialLess(number, this.#next) || this.#early?.has(number) === true) return "again";
+    return (number - this.#next) >>> 0 > longestGap ? "nonsense" : "early";
   }
 
   /** Takes a number that is `next` or `early`. */
   take(number: number): void {
     if (number !== this.#next) {
+      this.#early ??= new Set();
       this.#early.add(number);
       return;
     }
-    do {
-      this.#early.delete(this.#next);
-      this.#next = serialAdd(this.#next, 1);
-    } while (this.#early.size > 0 && this.#early.has(this.#next));
+    do this.#next = serialAdd(this.#next, 1);
+    while (this.#early?.delete(this.#next) === true);
   }
 
   /** The first run of missing numbers below `end`; undefined when all are here. */
   missing(end: number): MissingRun | undefined {
     if (!serialLess(this.#next, end)) return undefined;
+    if (!this.hasGap) return { begRun: this.#next, runLength: (end - this.#next) >>> 0 };
     let stop = this.#next;
-    while (serialLess(stop, end) && !this.#early.has(stop)) stop = serialAdd(stop, 1);
+    while (serialLess(stop, end) && this.#early?.has(stop) !== true) stop = serialAdd(stop, 1);
     return { begRun: this.#next, runLength: (stop - this.#next) >>> 0 };
   }
 }

@@ -39,6 +39,7 @@ export class SessionCore implements FullFeatureHost {
   readonly #replays = new WeakMap<ScsiTask, number>();
   #connections: Connection[] = [];
   #turn = 0;
+  #begun = 0;
   #window: CommandWindow;
   #context: TaskContext;
   #state: SessionState = "recovering";
@@ -64,6 +65,15 @@ export class SessionCore implements FullFeatureHost {
 
   get context(): TaskContext {
     return this.#context;
+  }
+
+  /** Requests that wait to be sent, and how many have been sent in all. */
+  get waiting(): number {
+    return this.#queue.length;
+  }
+
+  get begun(): number {
+    return this.#begun;
   }
 
   get connections(): readonly Connection[] {
@@ -175,6 +185,7 @@ export class SessionCore implements FullFeatureHost {
   #begin(task: Pending | undefined, wanted?: Connection): void {
     const connection = wanted ?? this.#connections[this.#turn++ % this.#connections.length];
     if (task === undefined || connection === undefined) return;
+    this.#begun++;
     task.connection = connection;
     task.cmdSn = task.immediate ? this.#window.cmdSn : this.#window.take();
     this.tasks.add(task);

@@ -46,4 +46,9 @@ export interface SessionOptions extends DiscoveryOptions {
    * 0 leaves silence alone. Default 5,000.
    */
   readonly keepaliveMs?: number;
+  /**
+   * A command without an answer after this time is aborted and rejects with a TimeoutError; time that it waits for the
+   * command window does not count. 0 waits for ever. Default 60,000.
+   */
+  readonly commandTimeoutMs?: number;
 }

@@ -11,6 +11,7 @@ import {
 import { errorMessage, SanlabError, withTimeout } from "#core";
 import { abortTask } from "./abort.ts";
 import type { ChapAlgorithm } from "./chap.ts";
+import { CommandTimeout } from "./command-timeout.ts";
 import type { Connection } from "./connection.ts";
 import { completeWishes, isidBytes } from "./default-keys.ts";
 import { TransportError } from "./errors.ts";
@@ -54,7 +55,7 @@ export class Session implements AsyncDisposable {
   readonly #options: SessionOptions | DiscoveryOptions;
   readonly #login: LoginOptions;
   readonly #core: SessionCore;
-  readonly #keepalive: Keepalive;
+  readonly #watches: readonly Disposable[];
   readonly #ended = new AbortController();
   #logged: LoggedIn;
   /** Seconds that the target asked to be left alone, said in parting. */
@@ -72,10 +73,11 @@ export class Session implements AsyncDisposable {
     this.target = plan.target;
     this.isid = plan.isid;
     this.#core = core(this);
-    this.#keepalive = new Keepalive(
-      this.#core,
-      "keepaliveMs" in options ? (options.keepaliveMs ?? 5000) : 5000,
-    );
+    const { keepaliveMs = 5000, commandTimeoutMs = 60_000 }: Partial<SessionOptions> = options;
+    this.#watches = [
+      new Keepalive(this.#core, keepaliveMs),
+      new CommandTimeout(this.#core, commandTimeoutMs),
+    ];
   }
 
   /**
@@ -159,22 +161,11 @@ export class Session implements AsyncDisposable {
    * @throws TransportError when the connection broke and the command could not be repeated, PeerProtocolError,
    * TargetFailure, SanlabError REJECTED, or the reason of the command's signal.
    */
-  async execute(command: ScsiCommand): Promise<ScsiResult> {
-    const { signal } = command;
+  execute(command: ScsiCommand): Promise<ScsiResult> {
     const task = new ScsiTask(command, this.#core.context);
-    if (signal === undefined) {
-      this.#core.submit(task);
-      return await task.result.promise;
-    }
-    signal.throwIfAborted();
-    const onAbort = () => void abortTask(this.#core, task, reasonOf(signal));
-    signal.addEventListener("abort", onAbort, { once: true });
+    if (command.signal !== undefined) return this.#abortable(task, command.signal);
     this.#core.submit(task);
-    try {
-      return await task.result.promise;
-    } finally {
-      signal.removeEventListener("abort", onAbort);
-    }
+    return task.result.promise;
   }
 
   /** The SCSI commands of one logical unit. */
@@ -219,7 +210,7 @@ export class Session implements AsyncDisposable {
    */
   async logout(): Promise<LogoutResult | undefined> {
     const { state } = this.#core;
-    this.#keepalive[Symbol.dispose]();
+    for (const watch of this.#watches) watch[Symbol.dispose]();
     if (state === "closed" || state === "closing") return undefined;
     this.#ended.abort(new TransportError("SESSION_CLOSED", "the session was logged out"));
     this.#core.closing();
@@ -251,6 +242,18 @@ export class Session implements AsyncDisposable {
     await this.logout().catch(() => undefined);
   }
 
+  async #abortable(task: ScsiTask, signal: AbortSignal): Promise<ScsiResult> {
+    signal.throwIfAborted();
+    const onAbort = () => void abortTask(this.#core, task, reasonOf(signal));
+    signal.addEventListener("abort", onAbort, { once: true });
+    this.#core.submit(task);
+    try {
+      return await task.result.promise;
+    } finally {
+      signal.removeEventListener("abort", onAbort);
+    }
+  }
+
   async #request<T>(
     request: (TmfRequest | PingRequest | TextRequest) & { readonly result: PromiseWithResolvers<T> },
     signal: AbortSignal | undefined,
@@ -269,7 +272,7 @@ export class Session implements AsyncDisposable {
   readonly #events = {
     lost: (error: Error) => void this.#recover(error),
     asyncEvent: (connection: Connection, notice: AsyncNotice) => this.#asyncEvent(connection, notice),
-    rejected: (_: Connection, notice: RejectNotice) => this.#rejected(notice),
+    rejected: (connection: Connection, notice: RejectNotice) => this.#rejected(connection, notice),
   };
 
   /** Session recovery (RFC 7143 §7.2.4): reinstates the session under its ISID. */
@@ -348,17 +351,24 @@ export class Session implements AsyncDisposable {
   }
 
   /** A refused command is over; a refused immediate request may be sent again; what else is refused only reports. */
-  #rejected({ reason, opcode, itt }: RejectNotice): void {
+  #rejected(connection: Connection, { reason, opcode, itt }: RejectNotice): void {
+    const text = rejectReasons.text(reason);
+    if (opcode === Opcode.Snack) {
+      // What is missing will not come again: only a new session helps (RFC 7143 §7.10).
+      connection.fail(
+        new TransportError("SNACK_REJECTED", `${formatPortal(connection.portal)}: SNACK rejected: ${text}`),
+      );
+      return;
+    }
     const task = this.#core.tasks.get(itt);
-    if (task === undefined || reason === RejectReason.DataDigestError) return;
-    if (opcode === Opcode.DataOut || opcode === Opcode.Snack) return;
+    if (task === undefined || reason === RejectReason.DataDigestError || opcode === Opcode.DataOut) return;
     this.#core.tasks.remove(task);
     if (reason === RejectReason.ImmediateCommandReject && !(task instanceof ScsiTask)) {
       setTimeout(() => this.#core.submit(task), 100);
       return;
     }
     task.fail(
-      new SanlabError("REJECTED", `${task.title}: the target rejects it: ${rejectReasons.text(reason)}`, {
+      new SanlabError("REJECTED", `${task.title}: the target rejects it: ${text}`, {
         details: { reason },
       }),
     );

@@ -46,6 +46,13 @@ test("a sequence tells what is next, early and again across the wrap", (t) => {
   t.is(tracker.count(0xffff_ffff), 3);
 });
 
+test("a number that no loss explains is nonsense, and costs nothing", (t) => {
+  const tracker = new SequenceTracker(5);
+  t.is(tracker.judge(5 + 65_535), "early");
+  t.is(tracker.judge(5 + 65_536), "nonsense");
+  t.deepEqual(tracker.missing(0x7fff_ffff), { begRun: 5, runLength: 0x7fff_fffa });
+});
+
 test("coverage joins runs in any order and refuses overlaps", (t) => {
   for (let seed = 1; seed <= 50; seed++) {
     const random = new SeededRandom(seed);
