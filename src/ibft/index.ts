@@ -31,3 +31,5 @@ export type { LintProfile } from "./lint-rules.ts";
 export type { ContextNic, LintContext } from "./lint-scene.ts";
 export { writeIbft } from "./write.ts";
 export type { IbftLayout, IbftQuirks, IbftSpec, InitiatorSpec, NicSpec, TargetSpec } from "./spec.ts";
+export { parseIbftSpec, parseLintContext } from "./spec-file.ts";
+export { diffIbft, type IbftDifference } from "./diff.ts";

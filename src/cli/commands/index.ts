@@ -9,6 +9,7 @@ export interface CommandModule {
 export const commands = {
   boot: () => import("./boot.ts"),
   report: () => import("./report.ts"),
+  ibft: () => import("./ibft.ts"),
   doctor: () => import("./doctor.ts"),
 } satisfies Record<string, () => Promise<CommandModule>>;
 

@@ -1,0 +1,54 @@
+import { readFile, writeFile } from "node:fs/promises";
+import { UsageError } from "#core";
+import { parseIbftSpec, writeIbft } from "#ibft";
+
+/** The firmware's own table, as Linux shows it. */
+const OWN = ["/sys/firmware/acpi/tables/iBFT", "/sys/firmware/acpi/tables/IBFT"];
+
+/** The bytes of a file, or of standard input for `-`. */
+export async function readBytes(file: string): Promise<Buffer> {
+  if (file !== "-") return readFile(file);
+  const chunks: Buffer[] = [];
+  for await (const chunk of process.stdin) chunks.push(Buffer.from(chunk as Uint8Array));
+  return Buffer.concat(chunks);
+}
+
+/** A file with a table: one that begins with a signature. Throws a UsageError for anything else. */
+export async function readTable(file: string): Promise<Buffer> {
+  const bytes = await readBytes(file);
+  if (!isTable(bytes)) {
+    throw new UsageError(
+      "NOT_AN_IBFT",
+      `${file}: no iBFT: it does not begin with the signature; \`sanlab ibft find\` searches memory images`,
+    );
+  }
+  return bytes;
+}
+
+/** A table as it is, or made from a specification in YAML. */
+export async function readTableOrSpec(file: string): Promise<Uint8Array> {
+  const bytes = await readBytes(file);
+  return isTable(bytes) ? bytes : writeIbft(parseIbftSpec(bytes.toString("utf8"), file));
+}
+
+/** The table that this machine was booted with. */
+export async function readOwnTable(): Promise<Buffer> {
+  for (const file of OWN) {
+    const bytes = await readFile(file).catch(() => undefined);
+    if (bytes !== undefined) return bytes;
+  }
+  throw new UsageError(
+    "NO_IBFT",
+    `this machine has no iBFT that can be read (${OWN[0]}); name a file, or try as root`,
+  );
+}
+
+/** Writes a file that may hold secrets: only its owner can read it. `-` is standard output. */
+export async function writeOut(file: string, bytes: Uint8Array): Promise<void> {
+  if (file === "-") process.stdout.write(bytes);
+  else await writeFile(file, bytes, { mode: 0o600 });
+}
+
+function isTable(bytes: Buffer): boolean {
+  return ["iBFT", "IBFT", "BIFT"].includes(bytes.toString("latin1", 0, 4));
+}
