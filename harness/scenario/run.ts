@@ -52,10 +52,15 @@ export async function runPlan(plan: RunPlan, options: RunOptions = {}): Promise<
   });
   try {
     await lab.run(() => boot(plan, { lab, timeline, clock, options }));
-  } catch (error) {
-    const reason: RunEnd = options.signal?.aborted === true ? "interrupted" : "lab-error";
-    const code = error instanceof SanlabError ? error.code : "INTERNAL";
-    timeline.append("run", "end", { reason, code, message: errorMessage(error) });
+  } catch (thrown) {
+    const interrupted = options.signal?.aborted === true;
+    // What stops because of a signal says so in words of its own; the signal's reason is the cause.
+    const error: unknown = interrupted ? options.signal?.reason : thrown;
+    timeline.append("run", "end", {
+      reason: (interrupted ? "interrupted" : "lab-error") satisfies RunEnd,
+      code: error instanceof SanlabError ? error.code : "INTERNAL",
+      message: errorMessage(error),
+    });
     return { ...(await conclude(timeline.observations, lab)), error };
   }
   return await conclude(timeline.observations, lab);

@@ -16,7 +16,6 @@ async function main(argv: readonly string[]): Promise<number> {
     .option("--debug", "print stack traces")
     .addHelpText("after", "\nExample:\n  sanlab boot --nic virtio\n")
     .showHelpAfterError("(--help tells more)")
-    .enablePositionalOptions()
     .exitOverride()
     .configureOutput({
       writeOut: (text) => void process.stdout.write(text),

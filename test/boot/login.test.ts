@@ -1,0 +1,128 @@
+import { readdir, readFile, stat } from "node:fs/promises";
+import path from "node:path";
+import test, { type ExecutionContext } from "ava";
+import { execute } from "../cli/sanlab.ts";
+import { Boot, evidenceFolder, type Document } from "./helpers/boot.ts";
+
+let folder: string;
+test.before(async () => {
+  folder = await evidenceFolder("login");
+});
+
+const evidence = [
+  "events.jsonl",
+  "ibft.bin",
+  "net.pcap",
+  "plan.json",
+  "qemu.log",
+  "screen.png",
+  "serial.log",
+  "verdict.json",
+];
+
+async function boots(
+  t: ExecutionContext,
+  ...args: readonly string[]
+): Promise<{ document: Document; run: string }> {
+  t.timeout(300_000);
+  const run = path.join(folder, t.title.replaceAll(/\W+/g, "-"));
+  const boot = new Boot([...args, "--json", "--out", run]);
+  const { status } = await boot.end();
+  t.is(status, 0, `${boot.stdout}\n${boot.stderr}`);
+  const document = boot.document();
+  t.is(document.outcome, "pass");
+  t.is(document.reached, "P17");
+  t.log(document.summary);
+  return { document, run };
+}
+
+/** Linux' own words, on the guest's serial port. */
+async function serial(run: string): Promise<string> {
+  return await readFile(path.join(run, "serial.log"), "utf8");
+}
+
+for (const nic of ["e1000", "rtl8139", "virtio"]) {
+  test(`${nic}, BIOS, own target`, async (t) => {
+    const { document, run } = await boots(t, "--nic", nic);
+    t.deepEqual(Object.keys(document.timings), [
+      "P0",
+      "P1",
+      "P2",
+      "P3",
+      "P4",
+      "P5",
+      "P6",
+      "P7",
+      "P8",
+      "P9",
+      "P10",
+      "P11",
+      "P12",
+      "P13",
+      "P14",
+      "P15",
+      "P16",
+      "P17",
+    ]);
+    const text = await serial(run);
+    t.regex(text, /iBFT found at 0x/);
+    t.regex(text, /login:/);
+  });
+  test(`${nic}, UEFI, own target`, async (t) => {
+    const { document, run } = await boots(t, "--nic", nic, "--uefi");
+    t.like(document.ibft, { by: "acpi" });
+    t.regex(await serial(run), /ACPI: iBFT 0x[0-9A-F]+ [0-9A-F]+ .*FENSYS iPXE/);
+  });
+}
+
+test("e1000, BIOS, tgtd", async (t) => {
+  const { run } = await boots(t, "--nic", "e1000", "--target", "tgt");
+  t.regex(await serial(run), /IET|tgt|VIRTUAL-DISK/);
+});
+
+test("the run folder holds the evidence, for its owner only where secrets may be", async (t) => {
+  const { document, run } = await boots(t, "--nic", "virtio");
+  const names = await readdir(run);
+  t.deepEqual(names.sort(), evidence);
+  for (const name of ["plan.json", "net.pcap", "ibft.bin"]) {
+    t.is((await stat(path.join(run, name))).mode & 0o777, 0o600, name);
+  }
+  for (const name of ["plan.json", "verdict.json"]) {
+    t.like(JSON.parse(await readFile(path.join(run, name), "utf8")), { formatVersion: 1 });
+  }
+  const [header = ""] = (await readFile(path.join(run, "events.jsonl"), "utf8")).split("\n", 1);
+  t.like(JSON.parse(header), { formatVersion: 1 });
+  t.deepEqual((await readFile(path.join(run, "screen.png"))).subarray(1, 4), Buffer.from("PNG"));
+  t.true(document.evidence.length > 0);
+
+  // What tshark reads in the capture: both initiators logged in, and no frame was malformed.
+  const isids = await execute("tshark", [
+    "-r",
+    path.join(run, "net.pcap"),
+    "-Y",
+    "iscsi.opcode == 0x03",
+    "-T",
+    "fields",
+    "-e",
+    "iscsi.isid.a",
+    "-e",
+    "iscsi.isid.b",
+    "-e",
+    "iscsi.initiatorname",
+    "-e",
+    "iscsi.isid",
+  ]);
+  t.is(isids.status, 0, isids.stderr);
+  t.true(isids.stdout.trim().split("\n").length >= 4, isids.stdout);
+  const malformed = await execute("tshark", [
+    "-r",
+    path.join(run, "net.pcap"),
+    "-Y",
+    "_ws.malformed || iscsi.expert",
+  ]);
+  t.is(malformed.stdout, "");
+
+  const again = await execute("bin/sanlab", ["report", run, "--json"]);
+  t.is(again.status, 0);
+  t.deepEqual({ ...JSON.parse(again.stdout), run: "" }, { ...document, run: "" });
+});
