@@ -9,7 +9,7 @@ export interface Memory {
 }
 
 /** bios: an operating system's scan below 1 MiB finds it; acpi: RSDT or XSDT lists it; memory: it only lies there. */
-export type FoundBy = "bios" | "acpi" | "memory";
+type FoundBy = "bios" | "acpi" | "memory";
 
 export interface FoundIbft {
   readonly by: FoundBy;

@@ -29,7 +29,7 @@ export interface ContextNic {
   readonly vlan?: number | undefined;
 }
 
-export interface ContextTarget {
+interface ContextTarget {
   readonly asksChap?: boolean | undefined;
   /** The portal after a redirect, and the address asked first. */
   readonly redirectedFrom?: string | undefined;

@@ -8,7 +8,7 @@ type Spec<T extends Block> = { readonly [K in keyof T]?: T[K] | undefined };
 export type InitiatorSpec = Spec<IbftInitiator>;
 export type NicSpec = Spec<IbftNic>;
 export type TargetSpec = Spec<Omit<IbftTarget, "lun">> & { readonly lun?: number | string | undefined };
-export type ExtensionSpec = Spec<IbftExtension>;
+type ExtensionSpec = Spec<IbftExtension>;
 
 /**
  * What to write; an `Ibft` read elsewhere is one. Where a field is left out: flags valid, and boot-selected for the

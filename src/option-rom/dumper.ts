@@ -1,4 +1,5 @@
 import { assemble } from "./assembler.ts";
+import { OUTPUT } from "./dumper-output.ts";
 import { BOOT_SECTOR, MAIN } from "./dumper-source.ts";
 
 const SECTOR = 512;
@@ -13,7 +14,7 @@ const MAIN_LIMIT = 17 * SECTOR;
  * field to screen and serial port. It can be written to a USB stick as well.
  */
 export function buildDumper(): Uint8Array {
-  const main = assemble(MAIN, { origin: MAIN_AT });
+  const main = assemble(MAIN + OUTPUT, { origin: MAIN_AT });
   if (main.length > MAIN_LIMIT)
     throw new RangeError(`the dumper has ${main.length} bytes, a track holds ${MAIN_LIMIT}`);
   const symbols = { sectors: Math.ceil(main.length / SECTOR), main: MAIN_AT };

@@ -3,7 +3,7 @@ import { type Operand, parseOperand } from "./operand.ts";
 /** Bytes, and values to be filled in once the labels are known. */
 export type Emitted = number | Value;
 
-export interface Value {
+interface Value {
   readonly expression: string;
   readonly size: 1 | 2;
   /** From the instruction's end, as jumps count. */
