@@ -20,6 +20,7 @@ import {
 import type { CommandWindow } from "./command-window.ts";
 import type { Connection, ConnectionReceiver } from "./connection.ts";
 import { violation } from "./errors.ts";
+import type { Pending } from "./pending.ts";
 import { SequenceTracker } from "./sequence-tracker.ts";
 import { senseOf } from "./scsi-command.ts";
 import type { TaskContext } from "./task-context.ts";
@@ -30,6 +31,7 @@ export interface FullFeatureHost {
   readonly tasks: TaskTable;
   readonly window: CommandWindow;
   readonly context: TaskContext;
+  answered(task: Pending): void;
   /** The window may have opened, or a task may be done. */
   pump(): void;
   connectionClosed(connection: Connection, error: Error): void;
@@ -116,7 +118,7 @@ export class FullFeature implements ConnectionReceiver {
     const again = counted && this.#statuses.judge(pdu.statSn) === "again";
     if (!this.#numbered(pdu, counted) || (again && this.#host.tasks.get(pdu.itt) === undefined)) return;
     const task = this.#task(pdu);
-    if (task.receive(pdu, data)) this.#host.tasks.remove(task);
+    if (task.receive(pdu, data)) this.#host.answered(task);
     this.#host.pump();
   }
 

@@ -21,7 +21,10 @@ export interface SessionEvents {
   rejected(connection: Connection, notice: RejectNotice): void;
 }
 
-/** How often a command may be sent anew; a target that breaks the same one every time is not worth more. */
+/**
+ * How often a command may be sent anew without progress of any other, or after a breach of the protocol; a target that
+ * breaks at the same one every time is not worth more.
+ */
 const maxReplays = 4;
 
 /**
@@ -45,6 +48,9 @@ export class SessionCore implements FullFeatureHost {
   #state: SessionState = "recovering";
   #closedBy: Error | undefined;
   #replay = true;
+  #breach = false;
+  /** Whether a request was answered since the session was made, or made anew. */
+  #progress = false;
 
   constructor(first: LoggedIn, report: Report | undefined, events: SessionEvents) {
     this.#report = report;
@@ -141,6 +147,7 @@ export class SessionCore implements FullFeatureHost {
     this.#connections = [];
     for (const other of others) other.fail(error);
     this.#replay = isRecoverable(error);
+    this.#breach = error instanceof PeerProtocolError;
     this.#events.lost(error);
   }
 
@@ -155,6 +162,13 @@ export class SessionCore implements FullFeatureHost {
       } else task.fail(task instanceof ScsiTask ? lostCommand(task, error) : error);
     }
     this.#queue.prepend(again);
+    this.#progress = false;
+  }
+
+  /** A request is over. */
+  answered(task: Pending): void {
+    this.tasks.remove(task);
+    this.#progress = true;
   }
 
   /** From now on only requests on a named connection go out. */
@@ -193,7 +207,8 @@ export class SessionCore implements FullFeatureHost {
   }
 
   #mayReplay(task: ScsiTask): boolean {
-    const replays = (this.#replays.get(task) ?? 0) + 1;
+    const counts = this.#breach || !this.#progress;
+    const replays = (this.#replays.get(task) ?? 0) + (counts ? 1 : 0);
     this.#replays.set(task, replays);
     return this.#replay && task.repeatable && !task.discarded && replays <= maxReplays;
   }

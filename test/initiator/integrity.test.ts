@@ -45,6 +45,7 @@ const cases: readonly {
   faults?: Omit<RelayFaults, "random">;
   keys?: Partial<OperationalValues>;
   keepaliveMs?: number;
+  connections?: number;
 }[] = [
   { title: "an undisturbed connection" },
   { title: "connections that are cut", faults: { kind: "cut", everyBytes: 400_000 } },
@@ -58,6 +59,12 @@ const cases: readonly {
     faults: { kind: "corrupt", everyBytes: 400_000 },
     keys: { HeaderDigest: "CRC32C", DataDigest: "CRC32C" },
   },
+  { title: "three undisturbed connections of one session", connections: 3 },
+  {
+    title: "three connections that are cut",
+    faults: { kind: "cut", everyBytes: 400_000 },
+    connections: 3,
+  },
   {
     title: "cuts with R2Ts only",
     faults: { kind: "cut", everyBytes: 400_000 },
@@ -65,7 +72,7 @@ const cases: readonly {
   },
 ];
 
-for (const [index, { title, faults, keys, keepaliveMs }] of cases.entries()) {
+for (const [index, { title, faults, keys, keepaliveMs, connections }] of cases.entries()) {
   test(`random reads and writes lose and corrupt nothing over ${title}`, async (t) => {
     const seed = 42 + index;
     await using target = await Target.listen({
@@ -84,8 +91,10 @@ for (const [index, { title, faults, keys, keepaliveMs }] of cases.entries()) {
       recovery: { attempts: 50, firstDelayMs: 5, longestDelayMs: 100 },
       report: (kind) => void events.set(kind, (events.get(kind) ?? 0) + 1),
       ...(keys && { keys }),
+      ...(connections !== undefined && { connections }),
       ...(keepaliveMs !== undefined && { keepaliveMs }),
     });
+    t.is(session.connectionCount, connections ?? 1);
     const disk = await session.disk(0);
     t.deepEqual(await mixed(disk, seed, operations), []);
     t.log(

@@ -14,6 +14,7 @@ async function converse(
   t: ExecutionContext,
   options: Omit<SessionOptions, "initiator">,
   lun: number,
+  connections = 1,
 ): Promise<Session> {
   const capture = new Capture();
   await using session = await Session.login({
@@ -22,6 +23,7 @@ async function converse(
     trace: capture.trace,
     ...options,
   });
+  t.is(session.connectionCount, connections);
   const disk = await session.disk(lun);
   const random = new SeededRandom(11);
   const sizes = [512, 4096, 8192, 65_536, 300_032, 1_048_576];
@@ -217,6 +219,17 @@ for (const { title, options, code } of refusals) {
     t.notRegex(error.message, /horse|staple|another\b.*one|\n/);
   });
 }
+
+test("istgt, three connections in one session", async (t) => {
+  await using peer = await Istgt.start();
+  const session = await converse(
+    t,
+    { host: "127.0.0.1", port: peer.port, target: istgtTarget, connections: 3, keys: { InitialR2T: true } },
+    0,
+    3,
+  );
+  t.is(session.values.MaxConnections, 3);
+});
 
 test("tgtd and istgt are discovered with their portals", async (t) => {
   await using first = await Tgtd.start();

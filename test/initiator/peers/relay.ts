@@ -66,7 +66,10 @@ export class Relay implements AsyncDisposable {
       from.on("data", (bytes) => {
         if (stalled) return;
         left -= bytes.length;
-        if (left >= 0 || faults === undefined) return void to.write(bytes);
+        if (left >= 0 || faults === undefined) {
+          to.write(bytes);
+          return;
+        }
         this.#counts.mishaps++;
         const at = bytes.length + left;
         left = distance();
