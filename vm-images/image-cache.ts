@@ -1,18 +1,10 @@
 import { randomUUID } from "node:crypto";
 import { existsSync } from "node:fs";
 import { chmod, mkdir, readdir, rename, rm, stat } from "node:fs/promises";
-import { homedir } from "node:os";
 import path from "node:path";
 import type { Report } from "#core";
 import { errnoOf } from "./host-tool.ts";
 import { recordChecksum, verifiedChecksum } from "./known-checksum.ts";
-
-/** Where sanlab keeps what it can make again: `$SANLAB_CACHE`, else `$XDG_CACHE_HOME/sanlab`, else `~/.cache/sanlab`. */
-export function cacheFolder(env: NodeJS.ProcessEnv = process.env): string {
-  const { SANLAB_CACHE: own, XDG_CACHE_HOME: user = "" } = env;
-  if (own) return path.resolve(own);
-  return path.join(path.isAbsolute(user) ? user : path.join(homedir(), ".cache"), "sanlab");
-}
 
 export interface CachedImage {
   readonly image: string;

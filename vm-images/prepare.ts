@@ -1,12 +1,12 @@
 import { createHash } from "node:crypto";
 import { access, constants, readdir, readFile, stat } from "node:fs/promises";
 import path from "node:path";
-import { LabError, UsageError, type Report } from "#core";
+import { cacheFolder, LabError, UsageError, type Report } from "#core";
 import { downloadPackages, resolvePackages } from "./debian-packages.ts";
 import { buildDebianMini } from "./debian-mini/recipe.ts";
 import { guestFolder } from "./guest-folder.ts";
 import { diskFull, errnoOf } from "./host-tool.ts";
-import { cacheFolder, ImageCache } from "./image-cache.ts";
+import { ImageCache } from "./image-cache.ts";
 import { recordChecksum, verifiedChecksum } from "./known-checksum.ts";
 import type { GuestManifest, RecipeSource } from "./manifest.ts";
 

@@ -11,7 +11,7 @@ export { Lab, type LabOptions } from "./lab.ts";
 export { openRunFolder, type RunFolderOptions } from "./run-folder.ts";
 export { Interruption, type InterruptionOptions } from "./interruption.ts";
 export { freePort } from "./free-port.ts";
-export { requireDiskSpace, wrapDiskErrors } from "./disk-space.ts";
+export { requireDiskSpace } from "./disk-space.ts";
 export { writeJson, type WriteJsonOptions } from "./write-json.ts";
 export { diagnoseMachine, type Check, type CheckStatus } from "./doctor.ts";
 export { romImages, type RomImageKind } from "./rom-images.ts";

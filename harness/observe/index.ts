@@ -6,7 +6,7 @@
  * Nothing here judges: an observation says what was seen, never what it means.
  */
 export type { Observation, Source } from "./observation.ts";
-export { Timeline, TIMELINE_FORMAT } from "./timeline.ts";
+export { Timeline } from "./timeline.ts";
 export { inOrder, readTimeline } from "./read-timeline.ts";
 export { watchScreen } from "./screen.ts";
 export { watchWire, type WireWatch } from "./wire.ts";

@@ -2,8 +2,8 @@ import { constants } from "node:fs";
 import { access, mkdir, mkdtemp, readFile, rename, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
+import { cacheFolder } from "#core";
 import type { AcceleratorChoice } from "./accelerator.ts";
-import { cacheDir } from "./cache-dir.ts";
 import { findQemu } from "./locate.ts";
 import { probeDisk } from "./probe-guest.ts";
 
@@ -12,7 +12,7 @@ export const probeImage = "probe.img";
 
 /** A folder in the cache where one can be made, so that nothing gathers even if we are killed. */
 export async function probeFolder(): Promise<AsyncDisposable & { readonly runDir: string }> {
-  const cached = path.join(cacheDir(), "accelerator-probe");
+  const cached = path.join(cacheFolder(), "accelerator-probe");
   const usable = await mkdir(cached, { recursive: true }).then(
     () =>
       access(cached, constants.W_OK).then(
@@ -38,7 +38,7 @@ export async function hostKey(): Promise<string> {
   return `${bootId.trim()} ${program} ${version}`;
 }
 
-const answerFile = () => path.join(cacheDir(), "accelerator.json");
+const answerFile = () => path.join(cacheFolder(), "accelerator.json");
 
 export async function recall(key: string): Promise<AcceleratorChoice | undefined> {
   try {
@@ -53,7 +53,7 @@ export async function recall(key: string): Promise<AcceleratorChoice | undefined
 
 /** An answer that cannot be kept costs the next run a few seconds, no more. */
 export async function remember(key: string, choice: AcceleratorChoice): Promise<void> {
-  await mkdir(cacheDir(), { recursive: true })
+  await mkdir(cacheFolder(), { recursive: true })
     .then(() => replaceFile(answerFile(), JSON.stringify({ key, choice })))
     .catch(() => {});
 }

@@ -14,6 +14,7 @@ export function machineOf(plan: RunPlan, userBoot?: string): MachineSpec {
     name: plan.scenario.name,
     machine: "pc",
     accel: plan.accel.kind,
+    ...(plan.accel.cpu !== undefined && { cpu: plan.accel.cpu }),
     cpus: machine.cpus,
     memoryMiB: Math.max(machine.memory, plan.guest.manifest.memoryMiB),
     firmware: uefi ? "uefi" : "bios",

@@ -6,7 +6,7 @@ import type { GuestManifest, PreparedGuest } from "#vm-images";
 import type { Scenario } from "./schema.ts";
 
 /** Version of `plan.json`; raised when the meaning of its fields changes. */
-export const PLAN_FORMAT = 1;
+const PLAN_FORMAT = 1;
 
 /** A network card of the planned machine, with the wire it hangs on. */
 export interface PlannedNic {
@@ -34,7 +34,7 @@ export interface RunPlan {
   /** The run folder, absolute. */
   readonly folder: string;
   readonly guest: { readonly manifest: GuestManifest; readonly image: string; readonly sha256: string };
-  readonly accel: { readonly kind: "kvm" | "tcg"; readonly reason: string };
+  readonly accel: { readonly kind: "kvm" | "tcg"; readonly cpu?: string; readonly reason: string };
   readonly network:
     | { readonly kind: "private"; readonly wires: readonly PlannedWire[] }
     | { readonly kind: "user"; readonly reason: string };

@@ -3,7 +3,7 @@
  * same timeline gives the same verdict, today or in a year.
  */
 export { phaseIds, phaseOrder, phases, type PhaseId } from "./phases.ts";
-export { VERDICT_FORMAT, type Confidence, type Evidence, type Verdict } from "./verdict.ts";
+export type { Confidence, Evidence, Verdict } from "./verdict.ts";
 export { judge } from "./judge.ts";
 export { gatherFacts, type BootFacts, type RunEnd } from "./boot-facts.ts";
 export { compileMarkers, type PlanFacts } from "./plan-facts.ts";

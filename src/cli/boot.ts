@@ -72,7 +72,7 @@ async function accelerator(scenario: Scenario, signal: AbortSignal): Promise<Run
   const { accel } = scenario.machine;
   if (accel !== "auto") return { kind: accel, reason: "asked for" };
   const choice = await probeAccelerator({ signal });
-  return { kind: choice.accel, reason: choice.reason };
+  return { kind: choice.accel, reason: choice.reason, ...(choice.cpu !== undefined && { cpu: choice.cpu }) };
 }
 
 async function carryOut(plan: RunPlan, options: BootOptions): Promise<number> {

@@ -13,6 +13,7 @@ export {
   type ErrorDetails,
   type ErrorInit,
 } from "./errors.ts";
+export { cacheFolder } from "./cache-folder.ts";
 export { Clock } from "./clock.ts";
 export { formatIp, parseIp } from "./ip-address.ts";
 export { SeededRandom } from "./seeded-random.ts";

@@ -1,5 +1,4 @@
-import { readdir } from "node:fs/promises";
-import { tmpdir } from "node:os";
+import { mkdir, readdir } from "node:fs/promises";
 import path from "node:path";
 import test, { type ExecutionContext } from "ava";
 import {
@@ -24,7 +23,9 @@ async function underWay(
 ): Promise<{ boot: Boot; run: string; all: readonly Process[] }> {
   t.timeout(120_000);
   const run = path.join(folder, t.title.replaceAll(/\W+/g, "-"));
-  const boot = new Boot([...args, "--nic", "virtio", "--out", run]);
+  const temporary = `${run}-tmp`;
+  await mkdir(temporary);
+  const boot = new Boot([...args, "--nic", "virtio", "--out", run], { env: { TMPDIR: temporary } });
   t.teardown(() => boot.child.kill("SIGKILL"));
   await boot.until(/P5 /);
   const all = family(boot.pid);
@@ -36,26 +37,17 @@ async function underWay(
 }
 
 /** Nothing of a run is left but its folder. */
-async function nothingLeft(
-  t: ExecutionContext,
-  all: readonly Process[],
-  run: string,
-  before: readonly string[],
-): Promise<void> {
+async function nothingLeft(t: ExecutionContext, all: readonly Process[], run: string): Promise<void> {
   await allGone(all);
   const namespaces = new Set(
     all.map(({ namespace }) => namespace).filter((one) => one !== ownNamespace && one !== ""),
   );
   t.true(namespaces.size > 0, "the run had a network of its own");
   t.deepEqual(inNamespaces(namespaces), [], "nobody is in its network, so its TAP devices are gone");
-  t.deepEqual(
-    (await readdir(tmpdir())).filter((name) => /sanlab|tgt/i.test(name) && !before.includes(name)),
-    [],
-    "nothing in the temporary folder",
-  );
+  t.deepEqual(await readdir(`${run}-tmp`), [], "nothing in the temporary folder");
   const odd = (await readdir(run)).filter(
     (name) =>
-      !/^(events\.jsonl|(plan|verdict)\.json|(serial|qemu|target-tgtd)\.log|net\.pcap|ibft\.bin|screen\.png)$/.test(
+      !/^(\.(memory|screen)-\d+|events\.jsonl|(plan|verdict)\.json|(serial|qemu|target-tgtd)\.log|net\.pcap|ibft\.bin|screen\.png)$/.test(
         name,
       ),
   );
@@ -72,7 +64,6 @@ const victims: readonly (readonly [name: string, of: RegExp, args: readonly stri
 
 for (const [name, pattern, args] of victims) {
   test(`kill -9 of ${name} leaves nothing behind`, async (t) => {
-    const before = await readdir(tmpdir());
     const { boot, run, all } = await underWay(t, ...args);
     const victim = all.find(({ command }) => pattern.test(command));
     t.truthy(victim, all.map(({ command }) => command).join("\n"));
@@ -84,16 +75,15 @@ for (const [name, pattern, args] of victims) {
     const { status, signal } = await boot.end();
     if (name === "bin/sanlab itself") t.is(signal, "SIGKILL");
     else t.is(status, name === "tgtd" ? 130 : 3, boot.stderr);
-    await nothingLeft(t, all, run, before);
+    await nothingLeft(t, all, run);
   });
 }
 
 test("Ctrl-C ends a run with status 130 and leaves its verdict", async (t) => {
-  const before = await readdir(tmpdir());
   const { boot, run, all } = await underWay(t);
   boot.child.kill("SIGINT");
   t.is((await boot.end()).status, 130);
-  await nothingLeft(t, all, run, before);
+  await nothingLeft(t, all, run);
   t.true((await readdir(run)).includes("verdict.json"));
 });
 

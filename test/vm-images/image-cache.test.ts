@@ -3,7 +3,8 @@ import { mkdir, mkdtemp, open, readdir, readFile, rm, stat, utimes, writeFile } 
 import { tmpdir } from "node:os";
 import path from "node:path";
 import test, { type ExecutionContext } from "ava";
-import { cacheFolder, ImageCache } from "../../vm-images/image-cache.ts";
+import { cacheFolder } from "#core";
+import { ImageCache } from "../../vm-images/image-cache.ts";
 
 const content = Buffer.from("a disk, in a manner of speaking");
 const build = (image: string) => writeFile(image, content);

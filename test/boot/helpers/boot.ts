@@ -6,8 +6,6 @@ import { tmpdir } from "node:os";
 import path from "node:path";
 import { bin, root } from "../../cli/sanlab.ts";
 
-export { root };
-
 /** A folder for the evidence of a test's runs; it stays, so that a failed boot can be looked at. */
 export function evidenceFolder(name: string): Promise<string> {
   return mkdtemp(path.join(process.env["SANLAB_TEST_RUNS"] ?? tmpdir(), `sanlab-boot-${name}-`));
@@ -96,7 +94,7 @@ export function family(pid: number): readonly Process[] {
 }
 
 /** Whether a process (by number and start time) is there and not merely waiting to be reaped. */
-export function lives({ pid, started }: Process): boolean {
+function lives({ pid, started }: Process): boolean {
   const now = stat(pid);
   return now !== undefined && now.started === started && now.state !== "Z";
 }
