@@ -1,4 +1,5 @@
 import type { Report } from "#core";
+import type { FaultPlan } from "#faults";
 import type { OperationalValues } from "ts-iscsi-pdu";
 import type { ChapUsers } from "./login/chap.ts";
 import type { LogicalUnitOptions } from "./scsi/logical-unit.ts";
@@ -71,7 +72,10 @@ export interface TargetOptions extends TargetNodeOptions, PortalOptions {
   /** What this side wants of the operational keys of RFC 7143, section 13. */
   readonly keys?: Partial<OperationalValues>;
   readonly limits?: Partial<TargetLimits>;
+  /** What is to go wrong; `setFaults` changes it while the target runs. */
+  readonly faults?: FaultPlan;
   readonly report?: Report;
+  /** Closes the target when it aborts. */
   readonly signal?: AbortSignal;
 }
 

@@ -1,5 +1,5 @@
 import type { Socket } from "node:net";
-import { Encoder, type EncoderOptions, type PduInit } from "ts-iscsi-pdu";
+import { Encoder, type EncoderOptions, type HeaderPatch, type PduInit } from "ts-iscsi-pdu";
 
 /** How many bytes of answers make it not worth waiting for more of the same turn of the event loop. */
 const flushAt = 256 * 1024;
@@ -15,8 +15,6 @@ export class Outbox {
   readonly #waiting: (() => void)[] = [];
   #corked = 0;
   #closed = false;
-  /** PDUs of data that were sent, for statistics. */
-  sent = 0;
 
   constructor(socket: Socket, highWater: number) {
     this.#socket = socket;
@@ -48,13 +46,21 @@ export class Outbox {
   }
 
   send(pdu: PduInit, data?: Uint8Array): void {
+    this.write(this.encode(pdu, data));
+  }
+
+  /** The bytes of a PDU; `patch` may change its header before digests are made. */
+  encode(pdu: PduInit, data?: Uint8Array, patch?: HeaderPatch): Uint8Array[] {
+    return this.#encoder.encode(pdu, data, patch);
+  }
+
+  write(pieces: readonly Uint8Array[]): void {
     if (this.#closed || !this.#socket.writable) return;
     if (this.#corked === 0) {
       this.#socket.cork();
       setImmediate(this.#flush);
     }
-    this.sent += 1;
-    for (const piece of this.#encoder.encode(pdu, data)) {
+    for (const piece of pieces) {
       this.#socket.write(piece);
       this.#corked += piece.length;
     }

@@ -1,5 +1,6 @@
 import { createServer, type AddressInfo, type Server, type Socket } from "node:net";
 import { LabError, UsageError, type Report } from "#core";
+import { FaultEngine, type FaultPlan } from "#faults";
 import {
   LoginStatus,
   formatIsid,
@@ -57,6 +58,7 @@ export class Target implements AsyncDisposable {
   #sessionCount = 0;
   #nextTsih = 1;
   #pings: NodeJS.Timeout | undefined;
+  #faults: FaultEngine | undefined;
 
   private constructor(options: TargetOptions) {
     this.#options = options;
@@ -64,11 +66,13 @@ export class Target implements AsyncDisposable {
     this.#keys = { ...defaultKeys, ...options.keys };
     this.#report = options.report ?? (() => undefined);
     this.#discovery = new TargetNode({ iqn: "", luns: [] });
+    this.setFaults(options.faults);
     for (const node of [options, ...(options.others ?? [])]) this.#add(node);
   }
 
   /** Opens all portals. Throws LabError PORT_IN_USE and the like, and UsageError for impossible options. */
   static async listen(options: TargetOptions): Promise<Target> {
+    options.signal?.throwIfAborted();
     const target = new Target(options);
     try {
       for (const portal of [options, ...(options.portals ?? [])]) await target.#open(portal);
@@ -77,6 +81,7 @@ export class Target implements AsyncDisposable {
       throw error;
     }
     target.#watch();
+    options.signal?.addEventListener("abort", () => void target[Symbol.asyncDispose](), { once: true });
     return target;
   }
 
@@ -103,6 +108,13 @@ export class Target implements AsyncDisposable {
       tasks: session.tasks.size,
       keys: session.params,
     }));
+  }
+
+  /** Puts other faults in force, at once and for sessions that are open too; none without a plan. */
+  setFaults(plan: FaultPlan | undefined): void {
+    this.#faults = plan === undefined ? undefined : new FaultEngine(plan);
+    if (plan !== undefined)
+      this.#report("faults", { seed: plan.seed, rules: plan.rules.map((rule) => rule.id) });
   }
 
   /** Cuts the connections of the sessions that `filter` picks, all unless told: FIN, or RST with `reset`. */
@@ -175,6 +187,7 @@ export class Target implements AsyncDisposable {
       login: (_, first) => this.#login(first),
       enter: (connection, request, results, user) => this.#enter(connection, request, results, user),
       left: (connection) => this.#connections.delete(connection),
+      faults: () => this.#faults,
     });
     this.#connections.add(connection);
     this.#report("connection", {
@@ -269,6 +282,7 @@ export class Target implements AsyncDisposable {
       limits: this.#limits,
       report: this.#report,
       siblings: () => [...this.#sessions.values()].filter((other) => other.deviceServer === node),
+      faulty: () => this.#faults !== undefined,
       sendTargets: (asking, what) => this.#sendTargets(asking, what),
       onClosed: (closed) => {
         this.#sessions.delete(closed.number);

@@ -1,5 +1,5 @@
 import type { Socket } from "node:net";
-import type { Report } from "#core";
+import type { FaultEvent, Shot } from "#faults";
 import {
   Framer,
   LoginStage,
@@ -20,28 +20,12 @@ import {
   type ScsiResponseInit,
 } from "ts-iscsi-pdu";
 import type { LoginAnswer, LoginIdentity, LoginMachine, Refusal } from "../login/login-machine.ts";
-import type { TargetLimits } from "../options.ts";
 import { Outbox } from "../outbox.ts";
 import type { Burst } from "./burst.ts";
+import type { ConnectionHost, NoNumbers, StatusPdu } from "./connection-host.ts";
 import { handleRequest } from "./requests.ts";
 import type { Session } from "./session.ts";
-
-/** What a connection needs of the target it came to. */
-export interface ConnectionHost {
-  readonly limits: TargetLimits;
-  readonly report: Report;
-  login(connection: Connection, first: LoginRequestView): LoginMachine;
-  /** The login has come through: finds or makes the session. */
-  enter(
-    connection: Connection,
-    request: LoginRequestView,
-    results: OperationalValues,
-    user?: string,
-  ): Session | Refusal;
-  left(connection: Connection): void;
-}
-
-type NoNumbers<T> = Omit<T, "statSn" | "expCmdSn" | "maxCmdSn">;
+import { WireFaults } from "./wire-faults.ts";
 
 /** One TCP connection: PDUs in and out, its sequence numbers, its way from login to the end. */
 export class Connection {
@@ -50,6 +34,7 @@ export class Connection {
   readonly outbox: Outbox;
   readonly #host: ConnectionHost;
   readonly #framer: Framer;
+  readonly #faults: WireFaults;
   #login: LoginMachine | undefined;
   #session: Session | undefined;
   #cid = 0;
@@ -69,6 +54,7 @@ export class Connection {
     this.socket = socket;
     this.#host = host;
     this.outbox = new Outbox(socket, host.limits.outputHighWater);
+    this.#faults = new WireFaults(this);
     this.#framer = new Framer(
       {
         header: (pdu) => this.#destination(pdu),
@@ -192,7 +178,44 @@ export class Connection {
   }
 
   #send(pdu: PduInit, data?: Uint8Array): void {
-    this.outbox.send(pdu, data);
+    if (this.#host.faults() === undefined && this.#faults.idle) this.outbox.send(pdu, data);
+    else this.#faults.send(pdu, data);
+  }
+
+  /** Asks for the fault that is to happen now, and tells of it. */
+  fault(event: FaultEvent): Shot | undefined {
+    const session = this.#session;
+    const shot = this.#host.faults()?.decide({
+      ...event,
+      ...(session !== undefined && { session: session.number }),
+      initiator: session?.initiatorName ?? this.identity?.initiatorName ?? "",
+    });
+    if (shot !== undefined) {
+      const { kind: action, ...details } = shot.action;
+      const { rule, shot: count } = shot;
+      const where = { connection: this.number, ...(session !== undefined && { session: session.number }) };
+      this.#host.report("fault", { rule, shot: count, action, ...details, ...where });
+    }
+    return shot;
+  }
+
+  /** Carries out an action that may happen anywhere; true where it ended the connection. */
+  applyAnywhere(action: Shot["action"]): boolean {
+    if (action.kind === "close") {
+      if (action.how === "rst") this.destroy("fault");
+      else this.end("fault");
+      return true;
+    }
+    if (action.kind === "window") this.#session?.order.limit(action.commands);
+    if (action.kind === "async")
+      this.sendStatus({
+        opcode: Opcode.Async,
+        itt: RESERVED_TAG,
+        lun: 0,
+        event: action.event,
+        parameter3: action.parameter3 ?? 0,
+      });
+    return false;
   }
 
   #take(chunk: Buffer): void {
@@ -221,21 +244,26 @@ export class Connection {
 
   #receive(pdu: AnyPdu, data: Uint8Array): void {
     if (this.#closing) return;
-    if (this.#session === undefined) {
-      this.#receiveLogin(pdu, data);
-      return;
-    }
-    if (pdu.opcode === Opcode.DataOut) this.#receiveDataOut(pdu);
+    const burst = this.#dataOut;
+    const problem = this.#dataOutProblem;
+    this.#dataOut = undefined;
+    this.#dataOutProblem = undefined;
+    if (this.#host.faults() === undefined && this.#faults.idle) this.#deliver(pdu, data, burst, problem);
+    else this.#faults.receive(pdu, (kept) => this.#deliver(kept, data, burst, problem));
+  }
+
+  #deliver(pdu: AnyPdu, data: Uint8Array, burst: Burst | undefined, problem: string | undefined): void {
+    if (this.#closing) return;
+    if (this.#session === undefined) this.#receiveLogin(pdu, data);
+    else if (pdu.opcode === Opcode.DataOut) this.#receiveDataOut(pdu, burst, problem);
     else handleRequest(this, this.#session, pdu, data);
   }
 
-  #receiveDataOut(pdu: DataOutView): void {
-    const burst = this.#dataOut;
-    this.#dataOut = undefined;
+  #receiveDataOut(pdu: DataOutView, burst: Burst | undefined, problem: string | undefined): void {
     // Data of a task that has ended or was aborted may still be on its way (RFC 7143, section 4.2.3.3).
     if (burst === undefined) return;
-    if (this.#dataOutProblem !== undefined) {
-      this.protocolError(this.#dataOutProblem);
+    if (problem !== undefined) {
+      this.protocolError(problem);
       burst.fail();
       return;
     }
@@ -261,7 +289,11 @@ export class Connection {
       cid: pdu.cid,
       stage: pdu.csg,
     });
-    this.#answerLogin(pdu, this.#login.receive(pdu, data));
+    const login = this.#login;
+    this.#faults.login(pdu, data, {
+      proceed: (request) => this.#answerLogin(request, login.receive(request, data)),
+      refuse: (request, refusal) => this.#refuse(request, refusal),
+    });
   }
 
   #answerLogin(request: LoginRequestView, answer: LoginAnswer): void {
@@ -361,12 +393,5 @@ export class Connection {
     this.#session?.connectionLost(this, how);
   }
 }
-
-/** PDUs with a StatSN other than the SCSI Response. */
-export type StatusPdu = PduInit extends infer P
-  ? P extends { readonly opcode: number }
-    ? Omit<P, "statSn" | "expCmdSn" | "maxCmdSn">
-    : never
-  : never;
 
 const nowhere = { order: { expCmdSn: 0, maxCmdSn: 0 } } as const;

@@ -68,6 +68,11 @@ export class ScsiTask {
     return this.#aborted;
   }
 
+  /** Resolves when the task is aborted. */
+  get abortion(): Promise<undefined> {
+    return this.#abort.promise;
+  }
+
   /** Its place in the order of CmdSN has come. */
   start(): void {
     if (this.unit === undefined) {
@@ -100,7 +105,7 @@ export class ScsiTask {
   }
 
   async #carryOut(): Promise<void> {
-    const plan = await this.session.intercept(this, () =>
+    const plan = await this.session.plan(this, () =>
       planCommand(this.session.deviceServer, this.unit, this.session.nexus, this.cdb),
     );
     if (this.#aborted) return;

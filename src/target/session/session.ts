@@ -10,6 +10,7 @@ import type { DeviceServer } from "../scsi/request.ts";
 import { Activity } from "./activity.ts";
 import type { Burst } from "./burst.ts";
 import { CommandOrder } from "./command-order.ts";
+import { commandFault } from "./command-fault.ts";
 import type { Connection } from "./connection.ts";
 import type { ScsiTask } from "./scsi-task.ts";
 
@@ -31,6 +32,8 @@ export interface SessionInit {
   /** All sessions of the same target, this one too. */
   siblings(): readonly Session[];
   sendTargets(connection: Connection, what: string): readonly TextKey[];
+  /** Whether faults are in force. */
+  faulty(): boolean;
   onClosed(session: Session): void;
 }
 
@@ -95,9 +98,9 @@ export class Session {
     return this.deviceServer.units.get(lun);
   }
 
-  /** Where faults may change what a command does. */
-  async intercept(_task: ScsiTask, plan: () => Plan): Promise<Plan> {
-    return plan();
+  /** What carrying out a command takes, or what a fault makes of it. */
+  async plan(task: ScsiTask, plan: () => Plan): Promise<Plan> {
+    return this.#init.faulty() ? commandFault(task, plan) : plan();
   }
 
   addTask(task: ScsiTask): void {
