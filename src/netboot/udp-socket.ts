@@ -38,7 +38,7 @@ export class UdpSocket implements AsyncDisposable {
     const native = await nativeSockets();
     const sockets: Socket[] = [];
     try {
-      for (const binding of bindings(options, native)) sockets.push(await bound(binding));
+      for (const binding of await bindings(options, native)) sockets.push(await bound(binding));
     } catch (error) {
       for (const socket of sockets) socket.close();
       throw socketError(error, "UDP", options);
@@ -85,14 +85,19 @@ type Binding =
   | { readonly address: string; readonly port: number; readonly reuseAddr: boolean };
 
 /** The sockets that a wire takes; the first one sends. */
-function* bindings(options: UdpSocketOptions, native: NativeSockets | undefined): Generator<Binding> {
+async function bindings(options: UdpSocketOptions, native: NativeSockets | undefined): Promise<Binding[]> {
   const { wire, port, broadcast } = options;
-  if (native) {
-    yield { fd: boundToDevice(native, options) };
-  } else {
-    yield { address: wire.address, port, reuseAddr: broadcast };
-    if (broadcast) yield { address: "0.0.0.0", port, reuseAddr: true };
-  }
+  if (native) return [{ fd: boundToDevice(native, options) }];
+  if (!broadcast) return [{ address: wire.address, port, reuseAddr: false }];
+  // The two share the port, and so would not notice that they share it with another program as well.
+  const probe = await bound({ address: "0.0.0.0", port, reuseAddr: false });
+  const closed = once(probe, "close");
+  probe.close();
+  await closed;
+  return [
+    { address: wire.address, port, reuseAddr: true },
+    { address: "0.0.0.0", port, reuseAddr: true },
+  ];
 }
 
 async function bound(binding: Binding): Promise<Socket> {
