@@ -1,3 +1,5 @@
+import { readFileSync } from "node:fs";
+import path from "node:path";
 import test from "ava";
 import { UsageError } from "#core";
 import { FaultEngine, readFaultPlan, type FaultEvent } from "#faults";
@@ -50,13 +52,14 @@ test("an initiator by the beginning of its name", matching, '{ scsi: READ, initi
 test("another initiator", matching, '{ scsi: READ, initiator: "iqn.b:*" }', false);
 test("a PDU is no command", matching, "{ pdu: DataIn }", false);
 
+const dataIn = (final: number): FaultEvent => ({
+  point: "pdu",
+  pdu: "DataIn",
+  field: (name) => (name === "final" ? final : undefined),
+});
+
 test("fields of a PDU", (t) => {
-  const event = (final: number): FaultEvent => ({
-    point: "pdu",
-    pdu: "DataIn",
-    field: (name) => (name === "final" ? final : undefined),
-  });
-  t.is(shots(rule("{ pdu: DataIn, fields: { final: 1 } }"), [event(0), event(1)]), "-x");
+  t.is(shots(rule("{ pdu: DataIn, fields: { final: 1 } }"), [dataIn(0), dataIn(1)]), "-x");
 });
 
 const wrong = test.macro((t, yaml: string, message: RegExp) => {
@@ -89,3 +92,29 @@ test(
   rule("{ scsi: READ }").replace("{ delay: 1 }", "{ flip: { where: data } }"),
   /flip cannot be done to a SCSI command/,
 );
+
+test("every example of docs/faults.md is a plan", (t) => {
+  const page = readFileSync(path.join(import.meta.dirname, "../../docs/faults.md"), "utf8");
+  const examples = [...page.matchAll(/```yaml\n([^]*?)```/g)].map((match) => match[1]!);
+  const kinds = examples.flatMap((example) =>
+    readFaultPlan(example, "docs/faults.md").rules.map((rule) => rule.do.kind),
+  );
+  t.deepEqual([...new Set(kinds)].sort(), [
+    "async",
+    "close",
+    "delay",
+    "drop",
+    "flip",
+    "redirect",
+    "refuse",
+    "reject",
+    "remove-lun",
+    "reorder",
+    "sense",
+    "set",
+    "stall",
+    "status",
+    "truncate",
+    "window",
+  ]);
+});

@@ -10,6 +10,9 @@ export const commands = {
   boot: () => import("./boot.ts"),
   report: () => import("./report.ts"),
   ibft: () => import("./ibft.ts"),
+  iscsi: () => import("./iscsi.ts"),
+  target: () => import("./target.ts"),
+  kd: () => import("./kd.ts"),
   doctor: () => import("./doctor.ts"),
 } satisfies Record<string, () => Promise<CommandModule>>;
 

@@ -1,0 +1,186 @@
+import { open, readFile } from "node:fs/promises";
+import { FileDevice, MemoryDevice, OverlayDevice, type BlockDevice } from "#block";
+import { Clock, UsageError, type Report } from "#core";
+import { readFaultPlan } from "#faults";
+import { Target, type ChapUsers, type LogicalUnitOptions } from "#target";
+import { isOperationalKey, operationalKeys, type KeyRule, type OperationalValues } from "ts-iscsi-pdu";
+import { parse } from "yaml";
+import { z } from "zod";
+import { say } from "./output.ts";
+import { Statistics } from "./target-statistics.ts";
+
+export interface ServeOptions {
+  readonly listen: string;
+  readonly iqn: string;
+  readonly readOnly?: true;
+  readonly overlay?: true;
+  readonly memory?: string;
+  readonly chapFile?: string;
+  readonly faults?: string;
+  readonly param: readonly string[];
+  readonly json?: true;
+}
+
+/** Serves until SIGINT (status 130) or SIGTERM (status 0); sessions are closed and devices flushed either way. */
+export async function serve(images: readonly string[], options: ServeOptions): Promise<void> {
+  if (images.length === 0 && options.memory === undefined)
+    throw new UsageError("NOTHING_TO_SERVE", "nothing to serve: name an image, or give --memory SIZE");
+  const { host, port } = parseListen(options.listen);
+  const keys = parseParams(options.param);
+  const auth = options.chapFile === undefined ? undefined : await readChapFile(options.chapFile);
+  const faults = options.faults === undefined ? undefined : await readFaults(options.faults);
+  await using resources = new AsyncDisposableStack();
+  const luns = await openUnits(images, options, resources);
+  const clock = new Clock();
+  const statistics = new Statistics();
+  const report: Report = (kind, data) => {
+    statistics.take(kind, data);
+    if (options.json === true) process.stdout.write(`${JSON.stringify({ t: clock.now(), kind, ...data })}\n`);
+    else tell(kind, data);
+  };
+  const target = resources.use(
+    await Target.listen({
+      iqn: options.iqn,
+      luns,
+      host,
+      port,
+      keys,
+      report,
+      ...(auth !== undefined && { auth }),
+      ...(faults !== undefined && { faults }),
+    }),
+  );
+  const { address } = target;
+  const shown = address.host.includes(":") ? `[${address.host}]` : address.host;
+  say(
+    `serving ${luns.length} logical ${luns.length === 1 ? "unit" : "units"} at iscsi://${shown}:${address.port}/${options.iqn}/0`,
+  );
+  if (options.json === true)
+    report("listening", { ...address, target: options.iqn, luns: luns.map(({ lun }) => lun) });
+  const stopRefreshing = options.json === true ? undefined : statistics.show(target);
+  const signal = await stopSignal(async () => {
+    if (options.faults !== undefined) target.setFaults(await readFaults(options.faults));
+  });
+  stopRefreshing?.();
+  if (signal === "SIGINT") process.exitCode = 130;
+}
+
+async function openUnits(
+  images: readonly string[],
+  options: ServeOptions,
+  resources: AsyncDisposableStack,
+): Promise<readonly LogicalUnitOptions[]> {
+  const luns: LogicalUnitOptions[] = [];
+  for (const image of images) {
+    const cdrom = image.toLowerCase().endsWith(".iso");
+    const readOnly = cdrom || options.readOnly === true || options.overlay === true;
+    const base: BlockDevice = resources.use(await FileDevice.open(image, { readOnly }));
+    const overlaid = options.overlay === true && !cdrom;
+    const device = overlaid
+      ? resources.use(new OverlayDevice(base, resources.use(new MemoryDevice(base.size))))
+      : base;
+    luns.push({
+      lun: luns.length,
+      device,
+      type: cdrom ? "cdrom" : "disk",
+      readOnly: options.readOnly === true,
+    });
+  }
+  if (options.memory !== undefined)
+    luns.push({ lun: luns.length, device: resources.use(new MemoryDevice(parseSize(options.memory))) });
+  return luns;
+}
+
+function parseListen(text: string): { readonly host: string; readonly port: number } {
+  const found = /^(?:\[([0-9a-fA-F:.%a-z]+)\]|([^:[\]]+)):(\d{1,5})$/.exec(text);
+  const port = Number(found?.[3]);
+  if (found === null || port > 65_535)
+    throw new UsageError(
+      "BAD_ADDRESS",
+      `${JSON.stringify(text)} is no HOST:PORT; write 127.0.0.1:3260 or [::1]:3260`,
+    );
+  return { host: found[1] ?? found[2] ?? "", port };
+}
+
+function parseSize(text: string): number {
+  const found = /^(\d+)([KMGT]?)i?B?$/i.exec(text);
+  const size = Number(found?.[1]) * 1024 ** " KMGT".indexOf((found?.[2] || " ").toUpperCase());
+  if (found === null || size === 0 || !Number.isSafeInteger(size) || size % 512 !== 0)
+    throw new UsageError("BAD_SIZE", `${JSON.stringify(text)} is no size of a disk; write 64M or 2G`);
+  return size;
+}
+
+function parseParams(params: readonly string[]): Partial<OperationalValues> {
+  const entries = params.map((param) => {
+    const [key = "", value = ""] = param.split(/=(.*)/s);
+    if (!isOperationalKey(key))
+      throw new UsageError(
+        "BAD_PARAM",
+        `--param ${param}: ${JSON.stringify(key)} is no operational key of RFC 7143`,
+      );
+    const rule: KeyRule = operationalKeys[key];
+    const parsed = value.split(",").map((choice) => rule.parse(choice));
+    if (value === "" || parsed.includes(undefined) || (parsed.length > 1 && typeof rule.default !== "string"))
+      throw new UsageError("BAD_PARAM", `--param ${param}: ${key} is ${rule.range}`);
+    return [key, parsed.length > 1 ? value : parsed[0]];
+  });
+  // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- each value came out of its key's own rule
+  return Object.fromEntries(entries) as Partial<OperationalValues>;
+}
+
+const chapFile = z.strictObject({
+  users: z.record(z.string().min(1), z.string().min(12)),
+  mutual: z.strictObject({ user: z.string().min(1), secret: z.string().min(12) }).optional(),
+});
+
+/** Secrets that others on this machine can read are no secrets. What is wrong is told without showing any. */
+async function readChapFile(file: string): Promise<ChapUsers> {
+  await using handle = await open(file, "r");
+  if (((await handle.stat()).mode & 0o077) !== 0)
+    throw new UsageError("SECRETS_READABLE", `${file} can be read by others; run: chmod 600 ${file}`);
+  let data: unknown;
+  try {
+    data = parse(await handle.readFile("utf8"));
+  } catch {
+    throw new UsageError("BAD_CHAP_FILE", `${file} is not YAML`);
+  }
+  const checked = chapFile.safeParse(data);
+  if (checked.success) {
+    const { users, mutual } = checked.data;
+    return mutual === undefined ? { users } : { users, mutual };
+  }
+  const where = checked.error.issues[0]?.path.join(".") ?? "";
+  throw new UsageError(
+    "BAD_CHAP_FILE",
+    `${file}: ${where || "the file"} is wrong; secrets have 12 characters or more`,
+  );
+}
+
+async function readFaults(file: string) {
+  return readFaultPlan(await readFile(file, "utf8"), file);
+}
+
+/** Lines for people: what comes and goes, and what goes wrong. Reads and writes are in the statistics. */
+function tell(kind: string, data: Readonly<Record<string, unknown>>): void {
+  const text = (key: string) => String(data[key]);
+  if (kind === "login-done") say(`session ${text("session")}: ${text("initiator")} has logged in`);
+  else if (kind === "login-refused") say(`login refused: ${text("why")}`);
+  else if (kind === "session-closed") say(`session ${text("session")}: closed (${text("how")})`);
+  else if (kind === "protocol-error") say(`connection ${text("connection")}: ${text("message")}`);
+  else if (kind === "faults") say(`faults in force, seed ${text("seed")}`);
+  else if (kind === "fault") say(`fault ${text("rule")}, shot ${text("shot")}: ${text("action")}`);
+}
+
+/** Resolves with the signal that ends the program; SIGHUP calls `reload`, whose failure is told and changes nothing. */
+function stopSignal(reload: () => Promise<void>): Promise<NodeJS.Signals> {
+  const hangUp = () =>
+    void reload().catch((error: unknown) => say(error instanceof Error ? error.message : String(error)));
+  process.on("SIGHUP", hangUp);
+  return new Promise((resolve) => {
+    for (const signal of ["SIGINT", "SIGTERM"] as const)
+      process.once(signal, () => {
+        process.off("SIGHUP", hangUp);
+        resolve(signal);
+      });
+  });
+}
