@@ -1,0 +1,66 @@
+import type { Schedule } from "./sender.ts";
+
+export interface QuietActions {
+  /** Nothing came since the beginning. */
+  neverSpoke(): void;
+  /** The kernel has gone quiet; a break-in tells whether it still runs. */
+  probe(): void;
+  /** It was quiet, answered a break-in or not, and said nothing more. */
+  silent(answered: boolean): void;
+}
+
+/** How long a break-in is waited for; a running kernel looks for one at each tick of its clock. */
+const probeMs = 5000;
+
+/** Tells apart a kernel that never speaks, one that has died and one that runs but does nothing any more. */
+export class QuietWatch {
+  readonly #schedule: Schedule;
+  readonly #quietMs: number;
+  readonly #actions: QuietActions;
+  #stopTimer: () => void = () => {};
+  #probed = false;
+  #answered = false;
+
+  constructor(schedule: Schedule, quietMs: number, actions: QuietActions) {
+    this.#schedule = schedule;
+    this.#quietMs = quietMs;
+    this.#actions = actions;
+    this.#wait(quietMs, () => this.#actions.neverSpoke());
+  }
+
+  /** Whether the next stop is the answer to the probe. */
+  get probing(): boolean {
+    return this.#probed && !this.#answered;
+  }
+
+  /** The kernel has said something of its own accord. */
+  heard(): void {
+    this.#probed = false;
+    this.#answered = false;
+    this.#waitForQuiet();
+  }
+
+  /** The kernel has stopped because it was asked to. */
+  answered(): void {
+    this.#answered = true;
+    this.#waitForQuiet();
+  }
+
+  stop(): void {
+    this.#stopTimer();
+  }
+
+  #waitForQuiet(): void {
+    this.#wait(this.#quietMs, () => {
+      if (this.#probed) return this.#actions.silent(this.#answered);
+      this.#probed = true;
+      this.#wait(probeMs, () => this.#actions.silent(false));
+      return this.#actions.probe();
+    });
+  }
+
+  #wait(milliseconds: number, call: () => void): void {
+    this.#stopTimer();
+    this.#stopTimer = this.#schedule(milliseconds, call);
+  }
+}
