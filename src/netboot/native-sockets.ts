@@ -17,7 +17,7 @@ export interface NativeSockets {
 }
 
 /** A system call that failed; `code` is the errno's name, e.g. `EADDRINUSE`. */
-export class SystemCallError extends Error {
+class SystemCallError extends Error {
   readonly code: string;
 
   constructor(call: string, errno: number) {

@@ -457,6 +457,18 @@ const configurations: readonly (readonly [string, DhcpConfig, string])[] = [
     },
     "DUPLICATE_RESERVATION",
   ],
+  ["a lease of a second", { leaseSeconds: 1 }, "BAD_LEASE_TIME"],
+  ["a next server by name", { nextServer: "server.example" }, "BAD_ADDRESS"],
+  ["an option's value with a typo", { options: { routers: ["10.0.0"] } }, "BAD_OPTION"],
+  ["an option of the protocol", { options: { leaseTime: 5 } }, "BAD_OPTION"],
+  ["a raw option of the protocol", { rawOptions: { 53: Buffer.of(5) } }, "BAD_OPTION"],
+  ["option 255", { rawOptions: { 255: Buffer.of(5) } }, "BAD_OPTION"],
+  ["a drive number out of range", { ipxe: { sanDrive: 300 } }, "BAD_OPTION"],
+  [
+    "a reservation's domain name with a typo",
+    { reservations: [{ mac: MAC, options: { domainSearch: ["a..b"] } }] },
+    "BAD_OPTION",
+  ],
   ["a MAC with a typo", { reservations: [{ mac: "52:54:0:12" }] }, "BAD_MAC"],
 ];
 for (const [what, config, code] of configurations) {

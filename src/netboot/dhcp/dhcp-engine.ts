@@ -2,6 +2,7 @@ import type { Report } from "#core";
 import { formatIpv4, networkOf, parseIpv4 } from "../ipv4.ts";
 import type { Wire } from "../wire.ts";
 import { chooseBoot, type BootChoice } from "./boot-choice.ts";
+import { checkConfig } from "./check-config.ts";
 import { identifyClient, type DhcpClient } from "./client.ts";
 import type { DhcpConfig, DhcpReservation } from "./config.ts";
 import { readEncapsulated } from "./encapsulated.ts";
@@ -48,6 +49,7 @@ export class DhcpEngine {
 
   /** @param now seconds, monotonic */
   constructor(wires: readonly Wire[], config: DhcpConfig, now: () => number, report: Report) {
+    checkConfig(config);
     this.#config = config;
     this.#subnets = buildSubnets(wires, config, now);
     this.#reservations = indexReservations(config);

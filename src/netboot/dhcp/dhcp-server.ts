@@ -3,7 +3,7 @@ import { formatIpv4 } from "../ipv4.ts";
 import { UdpSocket } from "../udp-socket.ts";
 import type { Wire } from "../wire.ts";
 import type { DhcpConfig } from "./config.ts";
-import { DHCP_PORT, DhcpEngine, PXE_PORT, type Outgoing } from "./dhcp-engine.ts";
+import { DHCP_PORT, DhcpEngine, PXE_PORT, type Incoming, type Outgoing } from "./dhcp-engine.ts";
 import type { Lease } from "./lease-pool.ts";
 
 /** A lease as told to others. */
@@ -55,7 +55,7 @@ export class DhcpServer implements AsyncDisposable {
         broadcast: true,
         service: "DHCP server",
         onMessage: (datagram, from) => {
-          const reply = this.#engine.handle({ datagram, wire, from, port });
+          const reply = this.#handle({ datagram, wire, from, port });
           if (reply) void this.#send(socket, wire, reply);
         },
         onError: (error) => this.#failed(wire, error),
@@ -64,12 +64,22 @@ export class DhcpServer implements AsyncDisposable {
     }
   }
 
+  /** A message that the engine cannot take must cost its sender the answer, and nobody else anything. */
+  #handle(incoming: Incoming): Outgoing | undefined {
+    try {
+      return this.#engine.handle(incoming);
+    } catch (error) {
+      this.#failed(incoming.wire, error, incoming.from.address);
+      return undefined;
+    }
+  }
+
   async #send(socket: UdpSocket, wire: Wire, { bytes, to }: Outgoing): Promise<void> {
     const error = await socket.send(bytes, to);
     if (error) this.#failed(wire, error, to.address);
   }
 
-  #failed(wire: Wire, error: Error, to?: string): void {
+  #failed(wire: Wire, error: unknown, to?: string): void {
     this.#report("dhcp-error", {
       interface: wire.name,
       ...(to !== undefined && { ip: to }),

@@ -2,9 +2,10 @@ import test from "ava";
 import { inNamespace } from "./namespace.ts";
 import type { Event } from "./programs/support.ts";
 
-const run = (name: string) => inNamespace<readonly Event[]>("ipxe.ts", [name]);
+const run = (name: string) => inNamespace<readonly Event[]>("firmware.ts", [name]);
 const chain = run("chain");
 const san = chain.then(() => run("san"));
+const uefi = san.then(() => run("uefi"));
 
 const kindsOf = (events: readonly Event[]) => events.map(({ kind }) => kind);
 const first = (events: readonly Event[], kind: string) => events.find((event) => event.kind === kind)!.data;
@@ -52,4 +53,16 @@ test("with a root-path alone iPXE goes to the target, and does not wait for an I
   // Unanswered, iPXE solicits for 16 seconds, again and again, before it goes on with the IPv4 address that it has.
   const late = kinds.slice(kinds.indexOf("dhcp-ack")).filter((kind) => kind === "rs-received");
   t.true(late.length <= 2, kinds.join(" "));
+});
+
+test("EDK II takes the file for its architecture at once, in windows over TFTP", async (t) => {
+  const events = await uefi;
+  const dhcp = kindsOf(events).filter((kind) => kind.startsWith("dhcp-"));
+  t.deepEqual(
+    dhcp.filter((kind, i) => dhcp.indexOf(kind) === i),
+    ["dhcp-discover", "dhcp-offer", "dhcp-request", "dhcp-ack"],
+  );
+  t.like(first(events, "dhcp-request"), { ipxe: false, architectures: [7] });
+  t.like(first(events, "tftp-read"), { file: "boot.efi", size: 500_000, windowSize: 4 });
+  t.like(first(events, "tftp-done"), { file: "boot.efi", bytes: 500_000 });
 });

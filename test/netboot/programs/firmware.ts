@@ -1,6 +1,6 @@
 /**
- * The real iPXE of an emulated NIC, under QEMU, on a TAP: it boots as told by DHCP, and the last thing that it is told
- * to do ends the program.
+ * Real firmware under QEMU on a TAP, the iPXE of an emulated NIC or EDK II: it boots as told by DHCP, and the last thing
+ * that it is told to do ends the program.
  */
 import { spawn } from "node:child_process";
 import { once } from "node:events";
@@ -26,7 +26,7 @@ imgfetch http://10.7.0.1/done?user=\${username:uristring}&secret=\${password:uri
 :failed
 imgfetch http://10.7.0.1/failed ||
 `;
-const scenarios: Readonly<Record<string, { readonly options: NetbootOptions; readonly listen?: number }>> = {
+const scenarios: Readonly<Record<string, { readonly options: NetbootOptions; readonly uefi?: true }>> = {
   chain: {
     options: {
       ...common,
@@ -50,30 +50,47 @@ const scenarios: Readonly<Record<string, { readonly options: NetbootOptions; rea
       ...common,
       dhcp: { rootPath: formatRootPath({ server: "10.7.0.1", target: "iqn.2024-01.com.example:disk" }) },
     },
-    listen: 3260,
+  },
+  uefi: {
+    options: {
+      ...common,
+      dhcp: {
+        bootFile: "bios.0",
+        bootFiles: [
+          { architectures: [7, 9], firmware: "pxe", file: "boot.efi" },
+          { firmware: "http", file: "http://10.7.0.1/boot.efi" },
+        ],
+      },
+      files: { entries: { "boot.efi": new Uint8Array(500_000) } },
+      tftp: {},
+    },
+    uefi: true,
   },
 };
 
 const scenario = scenarios[process.argv[2] ?? ""]!;
 await using _netboot = await Netboot.start(scenario.options);
-if (scenario.listen !== undefined) {
-  const target = createServer((socket) => {
-    events.report("connected", {});
-    socket.destroy();
-  }).listen(scenario.listen, "10.7.0.1");
-  await once(target, "listening");
-}
+const target = createServer((socket) => {
+  events.report("connected", {});
+  socket.destroy();
+}).listen(3260, "10.7.0.1");
+await once(target, "listening");
 const qemu = spawn(
   "qemu-system-x86_64",
   [
-    "-accel tcg -m 128 -display none -no-reboot -boot n",
-    "-netdev tap,id=net0,ifname=tap0,script=no,downscript=no -device e1000,netdev=net0",
+    "-accel tcg -display none -no-reboot -netdev tap,id=net0,ifname=tap0,script=no,downscript=no",
+    // Without its own ROM the NIC is driven by EDK II, whose PXE and HTTP boot are meant here.
+    scenario.uefi
+      ? "-m 256 -bios /usr/share/qemu/OVMF.fd -device virtio-net-pci,netdev=net0,romfile="
+      : "-m 128 -boot n -device e1000,netdev=net0",
   ].flatMap((words) => words.split(" ")),
   { stdio: ["ignore", "inherit", "inherit"] },
 );
 await events.next(
   ({ kind, data }) =>
-    kind === "connected" || (kind === "http-done" && /^\/(?:done|failed)/.test(String(data["path"]))),
+    kind === "connected" ||
+    kind === (scenario.uefi && "tftp-done") ||
+    (kind === "http-done" && /^\/(?:done|failed)/.test(String(data["path"]))),
 );
 await end(qemu, "SIGKILL");
 process.stdout.write(JSON.stringify(events.all), () => process.exit(0));
