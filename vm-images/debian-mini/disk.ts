@@ -48,7 +48,7 @@ export async function makeDisk(plan: DiskPlan): Promise<void> {
   try {
     await file.truncate(plan.diskMiB * mib);
     const core = path.join(scratch, "core.img");
-    await grub("i386-pc", [...grubModules, "biosdisk"], core, signal);
+    await grub("i386-pc", [...grubModules, "biosdisk", "linux16"], core, signal);
     await file.write(await bootSector(plan.diskMiB), 0, sector, 0);
     await file.write(await coreImage(core), 0, undefined, sector);
     await file.write(await systemPartition(scratch, signal), 0, undefined, mib);
