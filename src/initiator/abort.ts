@@ -35,10 +35,11 @@ export async function abortTask(core: SessionCore, task: ScsiTask, reason: Error
   try {
     await withTimeout("ABORT TASK", abortTimeoutMs, () => request.result.promise);
     if (core.tasks.get(task.itt) === task) core.tasks.replace(task, new AbortedTask(task));
+    task.fail(reason);
   } catch (error) {
+    task.fail(reason);
     connection.fail(error instanceof Error ? error : new Error(String(error)));
   }
-  task.fail(reason);
 }
 
 /** Swallows what the target may still have on its way for a task that it has aborted. */

@@ -88,8 +88,8 @@ export class ChapExchange implements Disposable {
     if (!Number.isInteger(identifier) || identifier < 0 || identifier > 255) {
       throw this.#refuse(`CHAP_I is ${shown(keys.get("CHAP_I"))}, not 0 to 255`);
     }
-    const challenge = parseBinary(keys.get("CHAP_C") ?? "");
-    if (challenge === undefined || challenge.length > 1024) {
+    const challenge = binary(keys.get("CHAP_C"));
+    if (challenge === undefined) {
       throw this.#refuse("CHAP_C is not a challenge of 1 to 1024 bytes");
     }
     if (ownChallenges.has(text(challenge)))
@@ -108,7 +108,7 @@ export class ChapExchange implements Disposable {
   verify(keys: ReadonlyMap<string, string>): void {
     const { mutual } = this.#options;
     if (mutual === undefined || this.#algorithm === undefined || this.#challenge === undefined) return;
-    const response = parseBinary(keys.get("CHAP_R") ?? "");
+    const response = binary(keys.get("CHAP_R"));
     const name = keys.get("CHAP_N");
     if (response === undefined || name === undefined)
       throw this.#refuse("the target did not prove who it is");
@@ -151,6 +151,15 @@ function digest(
     .update(secret)
     .update(challenge)
     .digest();
+}
+
+/** Up to 1024 bytes in either notation; undefined for anything else. */
+function binary(value: string | undefined): Uint8Array | undefined {
+  try {
+    return value === undefined ? undefined : parseBinary(value);
+  } catch {
+    return undefined;
+  }
 }
 
 const text = (bytes: Uint8Array) => Buffer.from(bytes).toString("hex");

@@ -17,6 +17,7 @@ export {
   TransportError,
   UrlError,
 } from "./errors.ts";
+export { generateLoad, type LoadOptions, type LoadPattern, type LoadResult } from "./load-generator.ts";
 export { LogicalUnit, isIllegalRequest, type CommandIo, type Executor } from "./logical-unit.ts";
 export { normalName } from "./names.ts";
 export type { LogoutResult, TmfOptions, TmfResult } from "./requests.ts";

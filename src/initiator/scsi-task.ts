@@ -265,9 +265,10 @@ export class ScsiTask implements Pending {
     const left = write !== undefined && residual.kind === "underflow" ? residual.bytes : 0;
     const result = completeResult(status, read, write === undefined ? 0 : write.length - left);
     const simple = sense === undefined && residual === noResidual && readResidual === noResidual;
-    if (!this.#settled)
-      this.result.resolve(simple ? result : { ...result, residual, readResidual, ...sense });
+    // What an abort overtook is not whole; whoever aborted it rejects the promise.
+    if (this.#settled || this.#discarded) return true;
     this.#settled = true;
+    this.result.resolve(simple ? result : { ...result, residual, readResidual, ...sense });
     return true;
   }
 }

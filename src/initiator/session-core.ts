@@ -25,7 +25,7 @@ export interface SessionEvents {
  * How often a command may be sent anew without progress of any other, or after a breach of the protocol; a target that
  * breaks at the same one every time is not worth more.
  */
-const maxReplays = 4;
+const maxReplays = 16;
 
 /**
  * The engine of a session: requests wait for the command window, go out on a connection, and end with an answer or
@@ -147,7 +147,7 @@ export class SessionCore implements FullFeatureHost {
     this.#connections = [];
     for (const other of others) other.fail(error);
     this.#replay = isRecoverable(error);
-    this.#breach = error instanceof PeerProtocolError;
+    this.#breach = error instanceof PeerProtocolError && !error.violation.code.endsWith("_DIGEST");
     this.#events.lost(error);
   }
 
