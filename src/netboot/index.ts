@@ -5,7 +5,7 @@
  * The lab starts it on its own wires; `sanlab netboot serve` on any interface. It answers only on the interfaces that it
  * is given, serves only the files that it is given, and never writes one. It tells what it sees by `report`:
  * dhcp-discover, -offer, -request, -ack, -nak, -decline, -release, -inform, -ignored, -error; rs-received, ra-sent,
- * ra-error; tftp-read, -done, -error; http-request, -done. Secrets of a configuration are sent, but never reported.
+ * ra-error; tftp-read, -done, -error; http-request, -done, -error. Secrets of a configuration are sent, but never reported.
  */
 export { Netboot, type NetbootOptions } from "./netboot.ts";
 export type { NetbootInterface } from "./wire.ts";
