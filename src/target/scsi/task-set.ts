@@ -1,5 +1,4 @@
-/** TASK ATTRIBUTE of a SCSI Command PDU (RFC 7143, section 11.3.1). */
-export const TaskAttribute = { Untagged: 0, Simple: 1, Ordered: 2, HeadOfQueue: 3, Aca: 4 } as const;
+import { TaskAttribute } from "ts-iscsi-pdu";
 
 interface Waiting {
   readonly ordered: boolean;
