@@ -36,7 +36,7 @@ export interface CopyParameters {
 
 export const copyHeaderLength = 16;
 export const copyTargetLength = 32;
-export const blockSegmentLength = 28;
+const blockSegmentLength = 28;
 
 export function writeCopyParameters(parameters: CopyParameters): Uint8Array {
   const targetBytes = copyTargetLength * parameters.targets.length;

@@ -1,5 +1,5 @@
 import { createServer, type AddressInfo, type Server, type Socket } from "node:net";
-import { LabError, UsageError, type Report } from "#core";
+import { UsageError, type Report } from "#core";
 import { FaultEngine, type FaultPlan } from "#faults";
 import {
   LoginStatus,
@@ -18,13 +18,9 @@ import {
   type TargetNodeOptions,
   type TargetOptions,
 } from "./options.ts";
+import { listenError, portalText, type PortalAddress } from "./portal.ts";
 import { Connection } from "./session/connection.ts";
 import { Session } from "./session/session.ts";
-
-export interface PortalAddress {
-  readonly host: string;
-  readonly port: number;
-}
 
 /** What is known of a session from outside. */
 export interface TargetSessionInfo {
@@ -348,7 +344,7 @@ export class Target implements AsyncDisposable {
     return [...this.#nodes.values()].flatMap((node): readonly TextKey[] => {
       if ((wanted !== undefined && node.name !== wanted) || !node.admits(session.initiatorName)) return [];
       const addresses = this.#addresses.map(
-        (address) => ["TargetAddress", portalText(address, connection)] as const,
+        (address) => ["TargetAddress", portalText(address, connection.socket.localAddress)] as const,
       );
       return [["TargetName", node.name], ...addresses];
     });
@@ -363,7 +359,8 @@ export class Target implements AsyncDisposable {
         for (const connection of this.#connections) {
           if (connection.session === undefined || connection.silence < pingInterval) continue;
           if (connection.pingTag === undefined) connection.sendPing(connection.number);
-          else if (connection.silence > pingInterval + pingTimeout) connection.destroy("timeout");
+          else if (connection.silence > pingInterval + pingTimeout)
+            giveUp(connection, pingInterval + pingTimeout);
         }
       },
       Math.max(10, pingInterval / 2),
@@ -371,24 +368,9 @@ export class Target implements AsyncDisposable {
   }
 }
 
-/** A portal that listens on every address is told by the one that the peer came to. */
-function portalText({ host, port }: PortalAddress, connection: Connection): string {
-  const any = host === "0.0.0.0" || host === "::";
-  const name = any ? (connection.socket.localAddress ?? host).replace(/^::ffff:/, "") : host;
-  return `${name.includes(":") ? `[${name}]` : name}:${port},1`;
-}
-
-function listenError(error: NodeJS.ErrnoException, host: string, port: number): Error {
-  const where = `${host}:${port}`;
-  if (error.code === "EADDRINUSE")
-    return new LabError(
-      "PORT_IN_USE",
-      `${where} is in use by another program; choose another port or end it`,
-      { cause: error },
-    );
-  if (error.code === "EACCES")
-    return new LabError("PORT_FORBIDDEN", `${where} needs privileges; choose a port above 1023`, {
-      cause: error,
-    });
-  return new LabError("CANNOT_LISTEN", `cannot listen on ${where}: ${error.message}`, { cause: error });
+/** Ends a silent connection, unless this process was what was late: then its answer is read first. */
+function giveUp(connection: Connection, silence: number): void {
+  setImmediate(() => {
+    if (connection.silence > silence) connection.destroy("timeout");
+  });
 }

@@ -91,7 +91,7 @@ test("a peer that takes nothing of its answers for the stall time-out is cut off
 });
 
 test("a ping that stays unanswered ends the session; one that is answered does not", async (t) => {
-  const { target, event } = await setUp(t, { pingInterval: 20, pingTimeout: 100 });
+  const { target, event } = await setUp(t, { pingInterval: 50, pingTimeout: 1000 });
   using client = await RawClient.connect(target.address);
   await client.login(identity);
   const ping = (await client.next())?.pdu;
