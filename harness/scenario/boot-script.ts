@@ -1,5 +1,7 @@
 import { mkdir, writeFile } from "node:fs/promises";
 import { bootScriptName } from "./boot-machine.ts";
+import { rootPathOf } from "./boot-services.ts";
+import { sanbootScript } from "#netboot";
 import type { Lab } from "#harness/lab";
 import type { RunPlan } from "./plan.ts";
 import type { Portal } from "./start-target.ts";
@@ -12,13 +14,10 @@ import type { Portal } from "./start-target.ts";
 export async function bootScriptFolder(plan: RunPlan, portal: Portal, lab: Lab): Promise<string> {
   const folder = lab.path("tftp");
   await mkdir(folder, { mode: 0o700 });
-  const { host, iqn, lun } = plan.target;
-  const script = [
-    "#!ipxe",
-    `set initiator-iqn ${plan.initiatorName}`,
-    `sanboot iscsi:${host}::${portal.port}:${lun.toString(16)}:${iqn}`,
-    "",
-  ];
-  await writeFile(`${folder}/${bootScriptName}`, script.join("\n"));
+  const script = sanbootScript({
+    rootPath: rootPathOf(plan, portal.port),
+    initiatorName: plan.initiatorName,
+  });
+  await writeFile(`${folder}/${bootScriptName}`, script);
   return folder;
 }

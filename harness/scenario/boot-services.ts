@@ -1,5 +1,5 @@
 import type { Clock } from "#core";
-import { Netboot } from "#netboot";
+import { formatRootPath, Netboot } from "#netboot";
 import type { Timeline } from "#harness/observe";
 import type { RunPlan } from "./plan.ts";
 
@@ -10,7 +10,7 @@ export async function startNetboot(
   clock: Clock,
   signal: AbortSignal,
 ): Promise<Netboot> {
-  const { target, nics, network, initiatorName } = plan;
+  const { nics, network, initiatorName } = plan;
   const wires = network.kind === "private" ? network.wires : [];
   return await Netboot.start({
     interfaces: wires.map(({ name, address }) => ({
@@ -23,7 +23,7 @@ export async function startNetboot(
         mac,
         address,
         ...(index === 0 && {
-          rootPath: `iscsi:${target.host}::${target.port}:${target.lun.toString(16)}:${target.iqn}`,
+          rootPath: rootPathOf(plan),
           initiatorName,
         }),
       })),
@@ -33,4 +33,9 @@ export async function startNetboot(
     report: timeline.reporter("netboot"),
     signal,
   });
+}
+
+/** Where the guest's firmware finds the disk. On QEMU's user-mode network the port is known only once it is open. */
+export function rootPathOf({ target }: RunPlan, port = target.port): string {
+  return formatRootPath({ server: target.host, port, lun: target.lun, target: target.iqn });
 }

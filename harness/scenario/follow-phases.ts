@@ -2,7 +2,7 @@ import type { Timeline } from "#harness/observe";
 import { inOrder } from "#harness/observe";
 import { gatherFacts, type PhaseId } from "#harness/verdict";
 
-const intervalMs = 200;
+const intervalMs = 300;
 
 /**
  * Tells each phase once, when the timeline so far first evidences it, with seconds since the machine's start. The facts

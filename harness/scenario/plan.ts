@@ -1,5 +1,6 @@
 import path from "node:path";
 import { LabError, UsageError } from "#core";
+import { userNetwork } from "#harness/network";
 import { timeScale } from "#harness/qemu-launcher";
 import { parseIscsiUrl } from "#initiator";
 import type { GuestManifest, PreparedGuest } from "#vm-images";
@@ -85,7 +86,7 @@ export function planRun(
       mac: nic.mac?.toLowerCase() ?? `52:54:00:5a:4e:${(index + 1).toString(16).padStart(2, "0")}`,
       ...(userMode === undefined
         ? { wire: wireName(index), address: `10.77.${index}.100` }
-        : { address: "10.0.2.15" }),
+        : { address: userNetwork().guestAddress }),
     })),
     target: plannedTarget(scenario, userMode !== undefined),
     initiatorName: "iqn.2026-11.lab.sanlab:guest",
@@ -116,13 +117,20 @@ function plannedTarget(scenario: Scenario, userMode: boolean): PlannedTarget {
         "NO_TARGET_NAME",
         `${scenario.target}: the URL names no target; write iscsi://host[:port]/target-iqn/lun`,
       );
-    return { kind: "external", iqn: url.target, host: url.host, port: url.port, lun: url.lun };
+    if (url.secret !== undefined) {
+      throw new UsageError(
+        "SECRET_IN_URL",
+        "a secret in a URL can be read by everybody on this machine; leave it out",
+      );
+    }
+    const host = isLoopback(url.host) ? userNetwork().hostAddress : url.host;
+    return { kind: "external", iqn: url.target, host, port: url.port, lun: url.lun };
   }
   return {
     kind: scenario.target === "tgt" ? "tgt" : "embedded",
     iqn: targetName,
-    // QEMU's user-mode network shows the host's loopback as 10.0.2.2; the runner fills in a free port there.
-    host: userMode ? "10.0.2.2" : "10.77.0.1",
+    // On the user-mode network the runner takes a free port of the host's loopback.
+    host: userMode ? userNetwork().hostAddress : "10.77.0.1",
     port: userMode ? 0 : 3260,
     // tgtd keeps LUN 0 for its controller.
     lun: scenario.target === "tgt" ? 1 : 0,
@@ -144,4 +152,8 @@ function refuseWithoutWires(scenario: Scenario, reason: string): void {
       `several NICs need a private network, and ${reason}; see 'sanlab doctor'`,
     );
   }
+}
+
+function isLoopback(host: string): boolean {
+  return host === "localhost" || host === "::1" || /^127\./.test(host);
 }

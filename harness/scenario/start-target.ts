@@ -1,5 +1,6 @@
 import { rm } from "node:fs/promises";
 import { FileDevice, OverlayDevice } from "#block";
+import { parseIscsiUrl } from "#initiator";
 import { Target } from "#target";
 import { freePort, type Lab } from "#harness/lab";
 import type { Timeline } from "#harness/observe";
@@ -15,7 +16,7 @@ export interface Portal {
 /** Starts the target that the plan names, in the lab's keeping; one that is there already is only named. */
 export async function startTarget(plan: RunPlan, lab: Lab, timeline: Timeline): Promise<Portal> {
   const { kind, host, port } = plan.target;
-  if (kind === "external") return { host, port };
+  if (kind === "external") return parseIscsiUrl(plan.scenario.target);
   const listenHost = plan.network.kind === "private" ? host : "127.0.0.1";
   if (kind === "tgt")
     return await startTgt(plan, lab, { host: listenHost, port: port || (await freePort()) });
