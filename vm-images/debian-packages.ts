@@ -16,6 +16,8 @@ const packageSchema = z.object({
   bytes: z.number(),
   sha256: z.string(),
 });
+/** Of all that the packages depend on an image needs libraries and kernels; it brings no package manager along. */
+const brought = /^(?:lib|zlib|linux-image-)/u;
 const memoSchema = z.object({ state: z.string(), packages: z.array(packageSchema) });
 
 /**
@@ -29,7 +31,7 @@ export async function resolvePackages(
   options: AptOptions,
 ): Promise<readonly DebianPackage[]> {
   let apt = await Apt.newest(options);
-  const memo = path.join(options.cache, "packages", `${sha256(roots.join(" "))}.json`);
+  const memo = path.join(options.cache, "packages", `${sha256([brought.source, ...roots].join(" "))}.json`);
   const known = await readJson(memo, memoSchema);
   if (known?.state === (await apt.state())) return known.packages;
 
@@ -148,14 +150,14 @@ export function parseDepends(text: string): ReadonlyMap<string, readonly string[
   return graph;
 }
 
-/** Of all that the packages depend on an image needs libraries and kernels; it brings no package manager along. */
+/** The packages with those that they need, directly or not, and that are worth bringing into an image. */
 export function closure(
   roots: readonly string[],
   graph: ReadonlyMap<string, readonly string[]>,
 ): readonly string[] {
   const names = new Set(roots);
   for (const name of names) {
-    for (const need of graph.get(name) ?? []) if (/^(?:lib|linux-image-)/u.test(need)) names.add(need);
+    for (const need of graph.get(name) ?? []) if (brought.test(need)) names.add(need);
   }
   return [...names].sort();
 }

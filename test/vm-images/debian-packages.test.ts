@@ -32,6 +32,7 @@ linux-image-amd64
   Depends: linux-image-6.1.0-56-amd64
 linux-image-6.1.0-56-amd64
   Depends: kmod
+  Depends: zlib1g
  |Depends: linux-initramfs-tool
   Depends: initramfs-tools
 `;
@@ -50,6 +51,7 @@ test("libraries and the real kernel come along, package managers and daemons do 
     "linux-image-6.1.0-56-amd64",
     "linux-image-amd64",
     "open-iscsi",
+    "zlib1g",
   ]);
 });
 

@@ -68,7 +68,7 @@ export async function buildDebianMini(build: DebianMiniBuild): Promise<void> {
     ...(await filesOf(path.join(recipe, "initramfs"), "")),
     fileEntry("etc/image.conf", `ROOT_UUID=${rootUuid}\n`),
     { kind: "device", path: "dev/console", mode: 0o600, major: 5, minor: 1 },
-    ...folders(["proc", "run", "sys", "tmp", "var"]),
+    ...folders(["proc", "run", "sys", "tmp", "var/lib"]),
   ]);
   const kernel = await findOne(path.join(packages, "boot"), /^vmlinuz-/u);
   const root = [
