@@ -5,6 +5,7 @@ import { encodeCdb, ScsiStatus } from "#scsi";
 import { Target } from "#target";
 import { Framer, Opcode, TmfFunction, writeLoginResponse, writeTextKeys, type TextKey } from "ts-iscsi-pdu";
 import test from "ava";
+import { Relay } from "./peers/relay.ts";
 
 const iqn = "iqn.2001-04.com.example:session";
 const initiator = "iqn.2001-04.com.example:initiator";
@@ -123,9 +124,9 @@ test("a session comes back under its own ISID after the target was away", async 
   const device = new MemoryDevice(1024 * 1024);
   const keys = { DefaultTime2Wait: 0 };
   let target = await listen({ luns: [{ lun: 0, device }], keys });
-  const { port } = target.address;
+  await using relay = await Relay.start(target.address.port);
   const { promise: lost, resolve } = Promise.withResolvers<void>();
-  await using session = await loginTo(port, {
+  await using session = await loginTo(relay.port, {
     recovery: { attempts: 100, firstDelayMs: 10, longestDelayMs: 50 },
     report: (kind) => kind === "connection-lost" && resolve(),
   });
@@ -134,7 +135,8 @@ test("a session comes back under its own ISID after the target was away", async 
   await target[Symbol.asyncDispose]();
   await lost;
   const write = disk.write(0, Buffer.alloc(512, 7));
-  target = await listen({ luns: [{ lun: 0, device }], keys, port });
+  target = await listen({ luns: [{ lun: 0, device }], keys });
+  relay.targetPort = target.address.port;
   await write;
   t.is(target.sessions[0]?.isid, isid);
   await session.logout();

@@ -18,14 +18,18 @@ export class Relay implements AsyncDisposable {
   readonly #sockets = new Set<Socket>();
   readonly #counts = { connections: 0, mishaps: 0 };
 
-  private constructor(server: Server) {
+  /** Where new connections lead. */
+  targetPort: number;
+
+  private constructor(server: Server, targetPort: number) {
     this.#server = server;
+    this.targetPort = targetPort;
   }
 
   static async start(targetPort: number, faults?: RelayFaults): Promise<Relay> {
     const server = createServer();
-    const relay = new Relay(server);
-    server.on("connection", (client) => relay.#pair(client, targetPort, faults));
+    const relay = new Relay(server, targetPort);
+    server.on("connection", (client) => relay.#pair(client, faults));
     await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
     return relay;
   }
@@ -49,9 +53,9 @@ export class Relay implements AsyncDisposable {
     await new Promise((resolve) => this.#server.close(resolve));
   }
 
-  #pair(client: Socket, port: number, faults: RelayFaults | undefined): void {
+  #pair(client: Socket, faults: RelayFaults | undefined): void {
     this.#counts.connections++;
-    const target = connect(port, "127.0.0.1");
+    const target = connect(this.targetPort, "127.0.0.1");
     const distance = () => (faults === undefined ? Infinity : faults.random.below(2 * faults.everyBytes));
     let left = login + distance();
     let stalled = false;
