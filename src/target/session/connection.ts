@@ -14,8 +14,8 @@ import {
   type DataOutView,
   type LoginRequestView,
   type OperationalValues,
+  ProtocolError,
   type PduInit,
-  type ProtocolError,
   type R2tInit,
   type ScsiResponseInit,
 } from "ts-iscsi-pdu";
@@ -220,7 +220,14 @@ export class Connection {
 
   #take(chunk: Buffer): void {
     this.#lastHeard = performance.now();
-    this.#framer.push(chunk);
+    try {
+      this.#framer.push(chunk);
+    } catch (error) {
+      // A header that contradicts itself shows only when it is used, as additional header segments do.
+      if (!(error instanceof ProtocolError)) throw error;
+      this.protocolError(error.message, { code: error.code });
+      this.end("protocol error");
+    }
     // Answers pile up where a peer sends and does not read: then nothing more is taken from it for a while.
     if (!this.socket.isPaused() && this.outbox.waitingBytes > 4 * this.#host.limits.outputHighWater) {
       this.socket.pause();

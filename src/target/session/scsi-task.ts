@@ -105,12 +105,11 @@ export class ScsiTask {
   }
 
   async #carryOut(): Promise<void> {
-    const plan = await this.session.plan(this, () =>
-      planCommand(this.session.deviceServer, this.unit, this.session.nexus, this.cdb),
-    );
-    if (this.#aborted) return;
     try {
-      await this.#follow(plan);
+      const plan = await this.session.plan(this, () =>
+        planCommand(this.session.deviceServer, this.unit, this.session.nexus, this.cdb),
+      );
+      if (!this.#aborted) await this.#follow(plan);
     } catch (error) {
       if (this.#aborted) return;
       const doing = this.#write ? "write" : "read";

@@ -39,20 +39,21 @@ export function answerText(
     send(connection, request, exchange, exchange.rest);
     return;
   }
-  let pairs: readonly TextKey[] | undefined;
+  let text: Uint8Array | undefined;
   try {
-    pairs = exchange.text.add(data, request.continues);
+    const pairs = exchange.text.add(data, request.continues);
+    text = pairs && writeTextKeys(answers(connection, session, pairs));
   } catch (error) {
     if (!(error instanceof ProtocolError)) throw error;
     connection.reject(0x04, request.headerBytes, error.message);
     return;
   }
-  if (pairs === undefined) {
+  if (text === undefined) {
     exchange.ttt += 1;
     connection.sendStatus({ opcode: Opcode.TextResponse, itt: request.itt, final: false, ttt: exchange.ttt });
     return;
   }
-  send(connection, request, exchange, writeTextKeys(answers(connection, session, pairs)));
+  send(connection, request, exchange, text);
 }
 
 function send(connection: Connection, request: TextRequestView, exchange: Exchange, text: Uint8Array): void {
