@@ -19,7 +19,7 @@ export interface IscsiOptions {
   readonly json?: true;
 }
 
-export const defaultInitiator = "iqn.2026-01.org.sanlab:initiator";
+const defaultInitiator = "iqn.2026-01.org.sanlab:initiator";
 
 /** Adds the common options to a command. */
 export function withIscsiOptions(command: Command): Command {

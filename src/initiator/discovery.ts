@@ -34,7 +34,7 @@ export async function discover(options: DiscoveryOptions): Promise<readonly Disc
 }
 
 /** Groups the keys of a SendTargets answer; `unreadable` is told of addresses that cannot be understood. */
-export function readTargets(
+function readTargets(
   keys: readonly TextKey[],
   asked: Portal,
   unreadable: (address: string) => void = () => undefined,

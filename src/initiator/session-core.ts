@@ -215,7 +215,7 @@ export class SessionCore implements FullFeatureHost {
 }
 
 /** Whether a new session may put right what went wrong; a target that breaks other rules will break them again. */
-export function isRecoverable(error: Error): boolean {
+function isRecoverable(error: Error): boolean {
   if (!(error instanceof PeerProtocolError)) return true;
   const { code, field } = error.violation;
   return (
