@@ -25,7 +25,7 @@ import type { Burst } from "./burst.ts";
 import type { ConnectionHost, NoNumbers, StatusPdu } from "./connection-host.ts";
 import { handleRequest } from "./requests.ts";
 import type { Session } from "./session.ts";
-import { WireFaults } from "./wire-faults.ts";
+import { WireFaults, describeShot } from "./wire-faults.ts";
 
 /** One TCP connection: PDUs in and out, its sequence numbers, its way from login to the end. */
 export class Connection {
@@ -95,10 +95,6 @@ export class Connection {
   /** Milliseconds since the peer last sent anything. */
   get silence(): number {
     return performance.now() - this.#lastHeard;
-  }
-
-  get closed(): boolean {
-    return this.#how !== undefined;
   }
 
   /** Sends a PDU that takes a StatSN. */
@@ -173,8 +169,8 @@ export class Connection {
   }
 
   #numbers(): { readonly expCmdSn: number; readonly maxCmdSn: number } {
-    const { order } = this.#session ?? nowhere;
-    return { expCmdSn: order.expCmdSn, maxCmdSn: order.maxCmdSn };
+    const order = this.#session?.order;
+    return { expCmdSn: order?.expCmdSn ?? 0, maxCmdSn: order?.maxCmdSn ?? 0 };
   }
 
   #send(pdu: PduInit, data?: Uint8Array): void {
@@ -190,12 +186,12 @@ export class Connection {
       ...(session !== undefined && { session: session.number }),
       initiator: session?.initiatorName ?? this.identity?.initiatorName ?? "",
     });
-    if (shot !== undefined) {
-      const { kind: action, ...details } = shot.action;
-      const { rule, shot: count } = shot;
-      const where = { connection: this.number, ...(session !== undefined && { session: session.number }) };
-      this.#host.report("fault", { rule, shot: count, action, ...details, ...where });
-    }
+    if (shot !== undefined)
+      this.#host.report("fault", {
+        ...describeShot(shot),
+        connection: this.number,
+        ...(session !== undefined && { session: session.number }),
+      });
     return shot;
   }
 
@@ -400,5 +396,3 @@ export class Connection {
     this.#session?.connectionLost(this, how);
   }
 }
-
-const nowhere = { order: { expCmdSn: 0, maxCmdSn: 0 } } as const;

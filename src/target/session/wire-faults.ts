@@ -165,6 +165,15 @@ export class WireFaults {
   }
 }
 
+/** A shot as an event tells it. */
+export function describeShot({
+  rule,
+  shot,
+  action: { kind: action, ...details },
+}: Shot): Readonly<Record<string, unknown>> {
+  return { rule, shot, action, ...details };
+}
+
 function patchOf(action: FaultAction): ((header: Uint8Array) => void) | undefined {
   if (action.kind !== "set") return undefined;
   return (header) => {
