@@ -23,8 +23,9 @@ export interface KdHostOptions {
   /** What prompts, such as those of failed assertions, are answered with; "i" ignores an assertion. */
   readonly promptAnswer?: string | undefined;
   /**
-   * After this long without a packet the kernel is asked whether it still runs, once; without an answer, or when nothing
-   * follows, contact is lost. Without it a quiet kernel is waited for as long as the line is open.
+   * After this long without a packet a kernel that had not come far is asked whether it still runs, once, by a break-in (without
+   * this option, after half a minute). Without an answer, or when nothing follows, contact is lost; so it is when no packet
+   * ever came. Without this option a quiet kernel is waited for as long as the line is open.
    */
   readonly quietMs?: number | undefined;
   /** How long a stopped kernel may take to answer a request. */
@@ -36,6 +37,7 @@ export interface KdHostOptions {
 /** A stream of bytes that looks like the beginning of a packet or line is given up after this long. */
 const idleMs = 1000;
 const breakInMs = 1000;
+const defaultQuietMs = 30_000;
 
 /**
  * The debugger on a kernel's serial line. It acknowledges in the stream's own data handler, answers everything that a
@@ -52,7 +54,7 @@ export class KdHost implements AsyncDisposable {
   readonly #text: TextCollector;
   readonly #requests: Requests;
   readonly #stops: StopHandler;
-  readonly #quiet: QuietWatch | undefined;
+  readonly #quiet: QuietWatch;
   readonly #timers = new Set<NodeJS.Timeout>();
   readonly #finish = Promise.withResolvers<KdSummary>();
   readonly #abort = () => this.#close();
@@ -87,7 +89,7 @@ export class KdHost implements AsyncDisposable {
       lost: (reason, message) => this.#lose(reason, message),
       done: () => this.#end(),
     });
-    this.#quiet = options.quietMs === undefined ? undefined : this.#watchQuiet(options.quietMs);
+    this.#quiet = this.#watchQuiet(options.quietMs);
     stream.on("data", (chunk: Buffer) => this.#receive(chunk));
     stream.on("error", (error) => this.#lose("closed", `the line broke: ${error.message}`));
     stream.on("close", () => this.#lose("closed", "the line was closed"));
@@ -126,6 +128,7 @@ export class KdHost implements AsyncDisposable {
   async breakIn(options: { readonly signal?: AbortSignal | undefined } = {}): Promise<StoppedKernel> {
     const { signal } = options;
     signal?.throwIfAborted();
+    if (this.#over) throw lineClosed();
     const { promise: aborted, reject } = Promise.withResolvers<never>();
     const abort = () => reject(signal?.reason as Error);
     signal?.addEventListener("abort", abort, { once: true });
@@ -142,6 +145,7 @@ export class KdHost implements AsyncDisposable {
 
   /** Lets a kernel that is held go on. */
   async resume(): Promise<void> {
+    this.#quiet.heard();
     await this.#stops.resume();
   }
 
@@ -171,13 +175,13 @@ export class KdHost implements AsyncDisposable {
     if (packet.type === PacketType.StateManipulate) return this.#requests.receive(packet.body);
     const change = packet.type === PacketType.StateChange64 ? readStateChange(packet.body) : undefined;
     if (change === undefined) {
-      this.#quiet?.heard();
+      this.#quiet.heard();
       this.#observer.packet(packet);
       this.#stops.said(packet);
       return this.#answer(packet);
     }
-    if (this.#quiet?.probing && change.kind === "exception") this.#quiet.answered();
-    else this.#quiet?.heard();
+    if (this.#quiet.probing && change.kind === "exception") this.#quiet.answered();
+    else this.#quiet.heard();
     if (change.kind === "module" && /(^|[\\/])win32k\.sys$/i.test(change.path)) this.#sessionStarted = true;
     return this.#stops.stopped(packet.body, change);
   }
@@ -207,19 +211,30 @@ export class KdHost implements AsyncDisposable {
     this.#stopBreakIn = this.#schedule(breakInMs, () => this.#askToStop(count + 1));
   }
 
-  #watchQuiet(quietMs: number): QuietWatch {
+  #watchQuiet(limit: number | undefined): QuietWatch {
+    const quietMs = limit ?? defaultQuietMs;
     const seconds = `${quietMs / 1000} s`;
+    const lose = (reason: LostEvent["reason"], message: string) => {
+      if (limit !== undefined && this.#stops.kernel === undefined) this.#lose(reason, message);
+    };
     return new QuietWatch(this.#schedule, quietMs, {
-      neverSpoke: () => this.#lose("never-spoke", `the kernel has not sent one packet in ${seconds}`),
-      probe: () => (this.#sessionStarted ? this.#end() : this.#link.breakIn()),
+      neverSpoke: () => lose("never-spoke", `the kernel has not sent one packet in ${seconds}`),
+      probe: () => this.#probe(limit !== undefined),
       silent: (answered) =>
-        this.#lose(
+        lose(
           "silent",
           answered
             ? `the kernel runs, but has said nothing for twice ${seconds}`
             : `the kernel has said nothing for ${seconds} and does not stop when asked to`,
         ),
     });
+  }
+
+  /** A kernel that came as far as its session is at work or waits for somebody, and is left alone. */
+  #probe(limited: boolean): void {
+    if (this.#stops.kernel !== undefined) return;
+    if (!this.#sessionStarted) this.#link.breakIn();
+    else if (limited) this.#end();
   }
 
   #lose(reason: LostEvent["reason"], message: string): void {
@@ -234,10 +249,10 @@ export class KdHost implements AsyncDisposable {
   #end(): void {
     if (this.#over) return;
     this.#over = true;
-    const why = new KdError("KD_CLOSED", "the debugger's line was closed");
+    const why = lineClosed();
     this.#requests.abandon(why);
     this.#stops.close(why);
-    this.#quiet?.stop();
+    this.#quiet.stop();
     for (const timer of this.#timers) clearTimeout(timer);
     this.#options.signal?.removeEventListener("abort", this.#abort);
     this.#finish.resolve(this.summary);
@@ -271,4 +286,8 @@ export class KdHost implements AsyncDisposable {
       this.#timers.delete(timer);
     };
   };
+}
+
+function lineClosed(): KdError {
+  return new KdError("KD_CLOSED", "the debugger's line was closed");
 }

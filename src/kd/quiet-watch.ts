@@ -9,7 +9,7 @@ export interface QuietActions {
   silent(answered: boolean): void;
 }
 
-/** How long a break-in is waited for; a running kernel looks for one at each tick of its clock. */
+/** How long a break-in is waited for at most; a running kernel looks for one at each tick of its clock. */
 const probeMs = 5000;
 
 /** Tells apart a kernel that never speaks, one that has died and one that runs but does nothing any more. */
@@ -54,7 +54,7 @@ export class QuietWatch {
     this.#wait(this.#quietMs, () => {
       if (this.#probed) return this.#actions.silent(this.#answered);
       this.#probed = true;
-      this.#wait(probeMs, () => this.#actions.silent(false));
+      this.#wait(Math.min(probeMs, this.#quietMs), () => this.#actions.silent(false));
       return this.#actions.probe();
     });
   }

@@ -89,6 +89,7 @@ export class StopHandler {
   /** A packet has come that is no stop known here; one that may be a stop all the same is continued blindly. */
   said({ type, body }: DataPacket): void {
     this.#stuck = undefined;
+    if (this.#kernel === undefined) this.#body = undefined;
     if (type !== PacketType.StateChange64 || body.length < 8) return;
     const processor = { processorLevel: body.readUInt16LE(4), processor: body.readUInt16LE(6) };
     const parameters = Buffer.of(0x02, 0x00, 0x01, 0x00);
@@ -98,6 +99,7 @@ export class StopHandler {
   /** A kernel has started; what was known of the one before does not hold for it. */
   session(): void {
     this.#leave(new KdError("KD_RESET", "the kernel began anew"));
+    this.#body = undefined;
     this.#version = undefined;
     this.#bugcheck = undefined;
     this.#bugcheckContinued = false;
@@ -111,9 +113,13 @@ export class StopHandler {
     this.#wanted = undefined;
   }
 
-  /** A state change has come. The one at which the kernel still stands comes again after a RESET. */
+  /**
+   * A state change has come. The one at which the kernel still stands comes again after a RESET, or after a break-in
+   * when our Continue was lost although it was acknowledged; no kernel loads one module twice in a row.
+   */
   stopped(body: Buffer, change: StateChange): void {
-    const again = this.#kernel !== undefined && this.#body?.equals(body) === true;
+    const standing = this.#kernel !== undefined || change.kind === "module";
+    const again = standing && this.#body?.equals(body) === true;
     this.#leave(new KdError("KD_RESET", "the kernel sent its stop again"));
     this.#body = body;
     this.#kernel = new StoppedKernel(this.#options.requests, change);

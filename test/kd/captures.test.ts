@@ -48,7 +48,7 @@ const isSameInPieces = test.macro((t, file: string) => {
   const whole = decode(file);
   const bytewise = decode(file, (bytes) => Array.from(bytes, (byte) => Buffer.of(byte)));
   t.deepEqual(bytewise.summary, whole.summary);
-  const told = ({ events }: typeof whole) => events.map(({ offset: _, ...event }) => event);
+  const told = ({ events }: typeof whole) => events.map((event) => ({ ...event, offset: 0 }));
   t.deepEqual(told(bytewise), told(whole));
 });
 for (const file of ["7b.raw", "kd-and-ems-same-port.raw", "nobody-answers.raw"])
