@@ -9,6 +9,7 @@
  * It never opens a port, never sends to a guest that has not spoken unless told to break in, and never acts on a
  * layout that does not fit: what x64 kernels send is known from headers only.
  */
+export { BootLogReader, readBootLog, type BootFact, type BootLog, type BootSection } from "./boot-log.ts";
 export { KdDecoder, type DecodedEvent } from "./decode.ts";
 export { KdError } from "./errors.ts";
 export type {
