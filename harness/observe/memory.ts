@@ -17,7 +17,7 @@ export interface MemoryWatch extends AsyncDisposable {
 }
 
 /**
- * Watches guest memory for an iBFT, twenty times a second where it is cheap, and appends each table found (`memory` `ibft`
+ * Watches guest memory for the first iBFT, twenty times a second where it is cheap, and appends each table found (`memory` `ibft`
  * {address, by, valid, table, findings}, secrets redacted). The bytes of the latest go to `file`, mode 0600: they hold
  * the secrets.
  */
@@ -44,7 +44,11 @@ export function watchMemory(machine: RunningMachine, timeline: Timeline, file: s
     return tell(findByAcpi(await read(Math.max(megabyte, top - acpiWindow), top)));
   };
   const watching = bios
-    ? repeat(intervalMs, async () => tell(findByBiosScan(await read(baseMemory.from, baseMemory.to))))
+    ? repeat(intervalMs, async () => {
+        const found = findByBiosScan(await read(baseMemory.from, baseMemory.to));
+        await tell(found);
+        return found.some(({ valid }) => valid) ? "enough" : undefined;
+      })
     : undefined;
   return {
     look,

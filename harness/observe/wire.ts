@@ -10,10 +10,12 @@ export interface WireWatch extends AsyncDisposable {
 }
 
 const chunkBytes = 1 << 20;
+/** QEMU writes frame by frame; to look at each at once would take a processor's time from the guest. */
+const gatherMs = 50;
 
 /**
  * Follows a capture that QEMU is writing and appends what it shows (`wire` events, each with the number of its `nic`).
- * The packets' wall-clock times become times of the run; nothing is polled: the file system tells of every write.
+ * The packets' wall-clock times become times of the run; nothing is polled: the file system tells of writes.
  */
 export async function watchWire(
   file: string,
@@ -26,19 +28,20 @@ export async function watchWire(
   const observer = new WireObserver((kind, data, time) =>
     timeline.append("wire", kind, { nic, ...data }, time - startedAt),
   );
-  let reading: Promise<void> | undefined;
-  let again = false;
+  const buffer = Buffer.allocUnsafe(chunkBytes);
+  let reading: Promise<void> = Promise.resolve();
+  let timer: NodeJS.Timeout | undefined;
+  /** Reads what is there, after any read that is under way: the file's position is one for all. */
   const read = (): Promise<void> => {
-    again = true;
-    reading ??= (async () => {
-      while (again) {
-        again = false;
-        await drain(handle, observer);
-      }
-    })().finally(() => (reading = undefined));
+    clearTimeout(timer);
+    timer = undefined;
+    reading = reading.catch(() => {}).then(() => drain(handle, buffer, observer));
     return reading;
   };
-  const watcher = watch(file, () => void read().catch(() => {}));
+  const soon = () => {
+    timer ??= setTimeout(() => void read().catch(() => {}), gatherMs);
+  };
+  const watcher = watch(file, soon);
   return {
     async catchUp() {
       await read();
@@ -53,8 +56,7 @@ export async function watchWire(
   };
 }
 
-async function drain(handle: FileHandle, observer: WireObserver): Promise<void> {
-  const buffer = Buffer.allocUnsafe(chunkBytes);
+async function drain(handle: FileHandle, buffer: Buffer, observer: WireObserver): Promise<void> {
   for (;;) {
     // A null position reads on from where the last read ended.
     const { bytesRead } = await handle.read(buffer, 0, buffer.length, null);
