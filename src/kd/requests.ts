@@ -30,9 +30,16 @@ export class Requests {
     this.#replyMs = replyMs;
   }
 
-  /** Sends a request and waits for its reply, whatever status that has. Throws KdError. */
-  async ask(request: ManipulateRequest): Promise<ManipulateMessage> {
-    const turn = this.#last.then(() => this.#exchange(request));
+  /**
+   * Sends a request when those before it have ended, and waits for its reply, whatever status that has. Throws KdError;
+   * that of `over`, if by then there is one.
+   */
+  async ask(request: ManipulateRequest, over: () => KdError | undefined): Promise<ManipulateMessage> {
+    const turn = this.#last.then(() => {
+      const why = over();
+      if (why !== undefined) throw why;
+      return this.#exchange(request);
+    });
     this.#last = turn.catch(() => {});
     return turn;
   }

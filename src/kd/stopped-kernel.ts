@@ -146,7 +146,8 @@ export class StoppedKernel {
 
   async #try(name: ManipulateApiName, parameters: Uint8Array, data?: Uint8Array): Promise<ManipulateMessage> {
     if (this.#over !== undefined) throw this.#over;
-    return this.#requests.ask({ ...this.#processor, api: ManipulateApi[name], parameters, data });
+    const request = { ...this.#processor, api: ManipulateApi[name], parameters, data };
+    return this.#requests.ask(request, () => this.#over);
   }
 
   async #leave(

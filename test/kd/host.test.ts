@@ -373,3 +373,22 @@ test("one whose signal has come closes the line without a word", async (t) => {
   t.true(debuggerEnd.destroyed);
   t.deepEqual(events, []);
 });
+
+test("of stops that follow each other without a pause, only the last is asked about", async (t) => {
+  const { host, kernelEnd } = boot({ replyMs: 200 });
+  await using _ = host;
+  const stops = [0, 1, 2, 3, 4, 5].map((index) =>
+    data(7, 0x8080_0000 + (index % 2), moduleBody({ path: `driver${index}.sys` })),
+  );
+  const heard = new Promise<Buffer>((resolve) => {
+    let all = Buffer.alloc(0);
+    kernelEnd.on("data", (chunk: Buffer) => {
+      all = Buffer.concat([all, chunk]);
+      if (all.includes("iiii\u0006")) resolve(all);
+    });
+  });
+  kernelEnd.write(Buffer.concat(stops));
+  const requests = (await heard).toString("latin1").split("0000\u0002").length - 1;
+  t.is(host.summary.modules, 6);
+  t.true(requests <= 2, `${requests} requests`);
+});
