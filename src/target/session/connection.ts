@@ -155,7 +155,8 @@ export class Connection {
     this.#lost(how);
     // Corked answers must leave before FIN.
     setImmediate(() => {
-      this.socket.end();
+      // A target that stops waits for nobody: the kernel delivers what it has.
+      this.socket[how === "stopped" ? "destroySoon" : "end"]();
       this.socket.setTimeout(5000, () => this.socket.destroy());
     });
   }
