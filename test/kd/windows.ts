@@ -1,6 +1,6 @@
 /** Pieces of a pretended kernel's memory and answers, laid out by hand for 32 and 64 bits. */
 
-export const kernelBase32 = 0xffff_ffff_8040_0000n;
+const kernelBase32 = 0xffff_ffff_8040_0000n;
 
 export function version32(): Buffer {
   const version = Buffer.alloc(40);
