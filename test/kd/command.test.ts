@@ -90,11 +90,11 @@ test("attach says 1 where no kernel speaks within the time-out", async (t) => {
   });
   const run = await sanlab(["kd", "attach", line.socketPath, "--json", "--timeout", "1"]);
   t.is(run.status, 1);
-  t.deepEqual(
-    lines(run.stdout).map((event) => event["kind"]),
-    ["text", "lost", "summary"],
-  );
-  t.is(lines(run.stdout)[1]!["reason"], "never-spoke");
+  const told = lines(run.stdout).filter((event) => event["kind"] !== "text");
+  t.like(told, [
+    { kind: "lost", reason: "never-spoke" },
+    { kind: "summary", packets: 0 },
+  ]);
 });
 
 test("attach --break stops the guest, shows its lists and keeps it until it is interrupted", async (t) => {

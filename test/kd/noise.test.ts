@@ -8,7 +8,7 @@ import { version32 } from "./windows.ts";
 const survives = test.macro(async (t, seed: number) => {
   const { debuggerEnd, kernelEnd } = openLine(noise(seed, 2000));
   const events: KdEvent[] = [];
-  await using host = new KdHost(debuggerEnd, { onEvent: (event) => events.push(event), quietMs: 1000 });
+  await using host = new KdHost(debuggerEnd, { onEvent: (event) => events.push(event), quietMs: 10_000 });
   const kernel = new KernelPeer(kernelEnd, { version: version32(), byteMs: 5 });
   const prints: string[] = [];
   const modules: string[] = [];
