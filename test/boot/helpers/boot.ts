@@ -89,7 +89,7 @@ export interface Process {
 export function family(pid: number): readonly Process[] {
   const all = processes();
   const children = (parent: number): readonly Process[] =>
-    all.filter((one) => one.parent === parent).flatMap((one) => [one, ...children(one.pid)]);
+    all.flatMap((one) => (one.parent === parent ? [one, ...children(one.pid)] : []));
   return [...all.filter((one) => one.pid === pid), ...children(pid)];
 }
 
