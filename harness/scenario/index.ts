@@ -7,6 +7,6 @@
  */
 export { loadScenario, parseScenario, scenarioFrom } from "./load.ts";
 export { nicModels, type Scenario, type ScenarioSource } from "./schema.ts";
-export { planRun, type HostFacts, type RunPlan } from "./plan.ts";
+export { planRun, whyNoWires, type HostFacts, type RunPlan } from "./plan.ts";
 export { runPlan, type RunOptions, type RunResult } from "./run.ts";
 export { judgeFolder, type Judgement } from "./conclude.ts";

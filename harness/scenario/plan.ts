@@ -57,8 +57,8 @@ export interface PlannedWire {
 /** What the plan needs to know about the machine it will run on. */
 export interface HostFacts {
   readonly accel: RunPlan["accel"];
-  /** Why no private network can be had, when that is so. */
-  readonly noPrivateNetwork?: string;
+  /** What `whyNoWires` says. */
+  readonly noWires?: string | undefined;
 }
 
 /** Decides addresses, names and limits. The same scenario on the same host gives the same plan, but for the folder. */
@@ -68,9 +68,14 @@ export function planRun(
   host: HostFacts,
   folder: string,
 ): RunPlan {
-  const external = scenario.target.startsWith("iscsi:");
-  const userMode = external ? "the target lies outside the lab's private network" : host.noPrivateNetwork;
-  if (userMode !== undefined) refuseWithoutWires(scenario, userMode);
+  const firmware = scenario.uefi ? "uefi" : "bios";
+  if (!guest.manifest.firmware.includes(firmware)) {
+    throw new UsageError(
+      "GUEST_FIRMWARE",
+      `${guest.manifest.name} does not boot on ${firmware}; set uefi: ${!scenario.uefi}`,
+    );
+  }
+  const userMode = host.noWires;
   return {
     formatVersion: PLAN_FORMAT,
     scenario,
@@ -89,13 +94,14 @@ export function planRun(
         : { address: userNetwork().guestAddress }),
     })),
     target: plannedTarget(scenario, userMode !== undefined),
-    initiatorName: "iqn.2026-11.lab.sanlab:guest",
+    initiatorName,
     timeoutMs: (scenario.timeout ?? 60 * timeScale(host.accel.kind)) * 1000,
   };
 }
 
-/** iPXE's limit for everything it prints about a target is generous; Windows' initiator wants dates in names. */
+/** Names as RFC 7143, section 4.2.7.4, has them, the same in every run, so that captures of two runs compare. */
 const targetName = "iqn.2026-11.lab.sanlab:disk";
+const initiatorName = "iqn.2026-11.lab.sanlab:guest";
 
 const wireName = (index: number) => `lab${index}`;
 
@@ -111,20 +117,14 @@ function wire(nic: Scenario["nics"][number], index: number): PlannedWire {
 
 function plannedTarget(scenario: Scenario, userMode: boolean): PlannedTarget {
   if (scenario.target.startsWith("iscsi:")) {
-    const url = parseIscsiUrl(scenario.target);
-    if (url.target === undefined)
-      throw new UsageError(
-        "NO_TARGET_NAME",
-        `${scenario.target}: the URL names no target; write iscsi://host[:port]/target-iqn/lun`,
-      );
-    if (url.secret !== undefined) {
-      throw new UsageError(
-        "SECRET_IN_URL",
-        "a secret in a URL can be read by everybody on this machine; leave it out",
-      );
-    }
-    const host = isLoopback(url.host) ? userNetwork().hostAddress : url.host;
-    return { kind: "external", iqn: url.target, host, port: url.port, lun: url.lun };
+    const { target = "", host, port, lun } = parseIscsiUrl(scenario.target);
+    return {
+      kind: "external",
+      iqn: target,
+      host: isLoopback(host) ? userNetwork().hostAddress : host,
+      port,
+      lun,
+    };
   }
   return {
     kind: scenario.target === "tgt" ? "tgt" : "embedded",
@@ -137,8 +137,16 @@ function plannedTarget(scenario: Scenario, userMode: boolean): PlannedTarget {
   };
 }
 
-/** What the user-mode network cannot carry is refused before anything starts. */
-function refuseWithoutWires(scenario: Scenario, reason: string): void {
+/**
+ * Why a scenario has to go over QEMU's user-mode network; undefined where it gets wires. `noPrivateNetwork` is why this
+ * machine has none, when that is so.
+ *
+ * @throws LabError NEEDS_PRIVATE_NETWORK where the scenario is not for the user-mode network
+ */
+export function whyNoWires(scenario: Scenario, noPrivateNetwork: string | undefined): string | undefined {
+  const external = scenario.target.startsWith("iscsi:");
+  const reason = external ? "the target lies outside the lab's private network" : noPrivateNetwork;
+  if (reason === undefined) return undefined;
   const lost = scenario.nics.find((nic) => nic.model !== "e1000" && nic.model !== "virtio");
   if (lost !== undefined) {
     throw new LabError(
@@ -152,6 +160,7 @@ function refuseWithoutWires(scenario: Scenario, reason: string): void {
       `several NICs need a private network, and ${reason}; see 'sanlab doctor'`,
     );
   }
+  return reason;
 }
 
 function isLoopback(host: string): boolean {

@@ -1,4 +1,6 @@
 import { z } from "zod";
+import { errorMessage } from "#core";
+import { parseIscsiUrl } from "#initiator";
 import { phaseIds, type PhaseId } from "#harness/verdict";
 
 const macAddress = z
@@ -13,10 +15,30 @@ const nicSchema = z.strictObject({
   mac: macAddress.optional().describe("Its address; made from its position when left out"),
 });
 
+const targetUrl = z
+  .string()
+  .regex(/^iscsi:/, "embedded, tgt or an iscsi:// URL")
+  .check((context) => {
+    const fault = context.issues.length > 0 ? undefined : urlFault(context.value);
+    if (fault !== undefined) context.issues.push({ code: "custom", message: fault, input: context.value });
+  });
+
 const targetSchema = z
-  .union([z.enum(["embedded", "tgt"]), z.string().regex(/^iscsi:/, "embedded, tgt or an iscsi:// URL")])
+  .union([z.enum(["embedded", "tgt"]), targetUrl])
   .default("embedded")
   .describe("Who serves the disk: sanlab itself, Debian's tgtd, or a target that is already there");
+
+function urlFault(text: string): string | undefined {
+  try {
+    const { target, secret } = parseIscsiUrl(text);
+    if (target === undefined) return `${text} names no target; write iscsi://host[:port]/target-iqn/lun`;
+    return secret === undefined
+      ? undefined
+      : "a secret in a URL can be read by everybody on this machine; leave it out";
+  } catch (error) {
+    return errorMessage(error);
+  }
+}
 
 const machineSchema = z.strictObject({
   memory: z.int().min(128).max(65_536).default(512).describe("MiB of memory"),
@@ -55,8 +77,8 @@ export const scenarioSchema = z.strictObject({
     .number()
     .positive()
     .max(86_400)
-    .default(180)
-    .describe("Seconds for the whole boot on a machine with KVM-like speed or TCG alike"),
+    .optional()
+    .describe("Seconds for the whole boot; when left out, a minute under KVM and five under TCG"),
 });
 
 /** What somebody wrote. */

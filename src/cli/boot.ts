@@ -10,7 +10,7 @@ import {
   type NamespaceSupport,
 } from "#harness/network";
 import { findQemu, probeAccelerator } from "#harness/qemu-launcher";
-import { planRun, runPlan, type RunPlan, type Scenario } from "#harness/scenario";
+import { planRun, whyNoWires, runPlan, type RunPlan, type Scenario } from "#harness/scenario";
 import { loadGuest, prepareGuest } from "#vm-images";
 import { Progress, showResult } from "./boot-display.ts";
 import { scenarioOf, type BootOptions } from "./boot-scenario.ts";
@@ -26,10 +26,7 @@ export async function bootOutside(what: string, options: BootOptions): Promise<n
   const scenario = await scenarioOf(what, options);
   const { plan, support } = await prepare(scenario, options);
   await writeJson(path.join(plan.folder, "plan.json"), plan, { formatVersion: plan.formatVersion });
-  if (plan.network.kind === "user") {
-    say(`sanlab: no private network (${plan.network.reason}): ${userNetwork().limits}`);
-    return await carryOut(plan, options);
-  }
+  if (plan.network.kind === "user") return await carryOut(plan, options);
   return await enterPrivateNamespace({
     argv: [process.argv[1] ?? "", "boot", "--inside", plan.folder, ...(options.json ? ["--json"] : [])],
     support,
@@ -52,20 +49,21 @@ async function prepare(
   const manifest = await loadGuest(scenario.guest);
   // Missing programs are told before minutes are spent on a guest.
   await findQemu();
-  const [prepared, accel, support] = await Promise.all([
+  const support = await probePrivateNetwork({ signal });
+  const noWires = whyNoWires(
+    scenario,
+    support.available ? undefined : `${support.reason}; cure: ${support.cure}`,
+  );
+  if (noWires !== undefined) say(`sanlab: no private network (${noWires}): ${userNetwork().limits}`);
+  const [prepared, accel] = await Promise.all([
     prepareGuest(manifest, { signal, report: tellPreparation }),
     accelerator(scenario, signal),
-    probePrivateNetwork({ signal }),
   ]);
-  const host = {
-    accel,
-    ...(support.available ? {} : { noPrivateNetwork: `${support.reason}; cure: ${support.cure}` }),
-  };
   const folder = await openRunFolder({
     scenario: scenario.name,
     ...(options.out !== undefined && { out: options.out }),
   });
-  return { plan: planRun(scenario, { manifest, prepared }, host, folder), support };
+  return { plan: planRun(scenario, { manifest, prepared }, { accel, noWires }, folder), support };
 }
 
 async function accelerator(scenario: Scenario, signal: AbortSignal): Promise<RunPlan["accel"]> {

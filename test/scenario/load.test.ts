@@ -56,6 +56,18 @@ test(
   /:2:12: nics\.0\.model: .*"e1000".*"virtio"/,
 );
 test("an unknown target", refused, "target: lio\n", /:1:9: target: .*embedded, tgt or an iscsi:\/\/ URL/);
+test(
+  "a target URL without a target",
+  refused,
+  "target: iscsi://10.0.0.1",
+  /:1:9: target: .*names no target; write iscsi:/,
+);
+test(
+  "a target URL with a secret",
+  refused,
+  "target: iscsi://me%hidden@10.0.0.1/iqn.2000-01.org.example:a/0",
+  /:1:9: target: a secret in a URL/,
+);
 test("an unknown phase", refused, "expect: {reach: P99}\n", /:1:17: expect\.reach: /);
 test("broken YAML", refused, "nics: [\n", /:\d+:\d+: /);
 test("a key twice", refused, "uefi: true\nuefi: false\n", /:2:1: .*unique/);
