@@ -59,8 +59,18 @@ async function holdsEvidence(t: ExecutionContext, document: Document, run: strin
   const capture = path.join(run, "net.pcap");
   const logins = await execute("tshark", ["-r", capture, "-Y", "iscsi.opcode == 0x03"]);
   t.true(logins.stdout.trim().split("\n").length >= 4, "firmware and kernel logged in");
-  const wrong = await execute("tshark", ["-r", capture, "-Y", "_ws.malformed || (iscsi && _ws.expert.severity >= 0x600000)"]);
-  t.deepEqual([wrong.status, wrong.stdout], [0, ""], wrong.stderr);
+  const wrong = await execute("tshark", [
+    "-r",
+    capture,
+    "-Y",
+    "_ws.malformed || (iscsi && _ws.expert.severity >= 0x600000)",
+  ]);
+  t.is(wrong.status, 0, wrong.stderr);
+  // Linux asks for the first four bytes of a page to learn its length; tshark takes the rest for missing.
+  t.deepEqual(
+    wrong.stdout.split("\n").filter((line) => line !== "" && !line.includes("Inquiry Response Data")),
+    [],
+  );
 
   const again = await execute("bin/sanlab", ["report", run, "--json"]);
   t.is(again.status, 0);
