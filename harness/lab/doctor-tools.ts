@@ -18,8 +18,8 @@ const TOOLS: readonly Tool[] = [
   { name: "tshark", programs: ["tshark"], debian: "tshark", without: "captures cannot be decoded" },
   {
     name: "image tools",
-    programs: ["mkfs.ext4", "mcopy", "grub-mkimage", "depmod", "xz", "zstd"],
-    debian: "e2fsprogs mtools grub-common kmod xz-utils zstd",
+    programs: ["mkfs.ext4", "mcopy", "grub-mkimage", "depmod", "xz"],
+    debian: "e2fsprogs mtools grub-common kmod xz-utils",
     without: "the guest image cannot be built",
   },
 ];
