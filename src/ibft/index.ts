@@ -28,8 +28,9 @@ export { findByAcpi, findByBiosScan, findIbft, findInMemory, type FoundIbft, typ
 export { describeIbft, ibftJson } from "./describe.ts";
 export { lintIbft, type LintOptions } from "./lint.ts";
 export type { LintProfile } from "./lint-rules.ts";
-export type { ContextNic, LintContext } from "./lint-scene.ts";
+export type { ContextNic, ContextPath, LintContext, MemoryRange } from "./lint-scene.ts";
+export { contextOfMemory } from "./memory-context.ts";
 export { writeIbft } from "./write.ts";
 export type { IbftLayout, IbftQuirks, IbftSpec, InitiatorSpec, NicSpec, TargetSpec } from "./spec.ts";
-export { parseIbftSpec, parseLintContext } from "./spec-file.ts";
+export { ibftSpecSchema, parseIbftSpec, parseLintContext } from "./spec-file.ts";
 export { diffIbft, type IbftDifference } from "./diff.ts";

@@ -1,9 +1,10 @@
 import type { ContextNic, Scene } from "./lint-scene.ts";
 import type { IbftNic } from "./model.ts";
 import { inSameSubnet } from "./subnet.ts";
-import { pciLocation } from "./values.ts";
+import { severityOf } from "./lint-rules.ts";
+import { pciAddress, pciLocation } from "./values.ts";
 
-/** What the table says against what the machine and the network are: R28, R36, R39, R40, R45, R47, R48, R50, R52, R54, R68, R71, R80. */
+/** What the table says against what the machine and the network are: R28, R36, R39, R40, R45, R47 to R50, R52, R54, R68, R71, R80. */
 export function lintNetwork(scene: Scene): void {
   const { context, table } = scene;
   if (
@@ -33,9 +34,7 @@ export function lintNetwork(scene: Scene): void {
 
 function lintMachineNic(scene: Scene, nic: IbftNic, name: string): void {
   const machine = scene.context.nics;
-  if (nic.gateway !== null && scene.context.gateways?.[nic.gateway] === "dead") {
-    scene.say("R45", `${name}.gateway`, `the gateway ${nic.gateway} does not answer`);
-  }
+  lintGatewayAnswers(scene, nic, name);
   if (machine === undefined) return;
   const own = machine.find(({ mac }) => mac.toLowerCase() === nic.mac);
   if (own === undefined) {
@@ -55,11 +54,41 @@ function lintMachineNic(scene: Scene, nic: IbftNic, name: string): void {
   }
 }
 
+/** Whoever has the target on its own wire needs no gateway, but for Windows. */
+function lintGatewayAnswers(scene: Scene, nic: IbftNic, name: string): void {
+  const { gateway } = nic;
+  if (gateway === null || scene.context.gateways?.[gateway] !== "dead") return;
+  const targets = scene.table.targets.filter(({ nic: index }) => index === nic.index);
+  const onLink =
+    targets.length > 0 && targets.every(({ ip }) => ip !== gateway && inSameSubnet(nic.ip, ip, nic.prefix));
+  const message = `the gateway ${gateway} does not answer`;
+  if (!onLink) scene.say("R45", `${name}.gateway`, message);
+  else {
+    const prediction =
+      "predicted for Windows: it sends to the gateway all the same and never reaches the target";
+    scene.say(
+      "R45",
+      `${name}.gateway`,
+      `${message}, the target is on-link; ${prediction}`,
+      severityOf("R44", scene.profile),
+    );
+  }
+}
+
 function lintPci(scene: Scene, nic: IbftNic, own: ContextNic, name: string): void {
-  if (own.pci === undefined || pciLocation(own.pci) === pciLocation(nic.pci)) return;
-  const other = scene.context.nics?.find(
-    ({ pci }) => pci !== undefined && pciLocation(pci) === pciLocation(nic.pci),
-  );
+  const real = pciAddress(own.pci ?? "");
+  const said = pciLocation(nic.pci);
+  if (own.pci === undefined || real === undefined || said === undefined) return;
+  if (real.segment !== 0) {
+    scene.say("R49", `${name}.pci`, `${own.mac} is at ${own.pci}: the table has no room for the segment`);
+    return;
+  }
+  if (real.location === said) return;
+  if (real.location === (((said & 0xff) << 8) | (said >> 8))) {
+    scene.say("R49", `${name}.pci`, `${nic.pci} is ${own.pci} in the wrong byte order`);
+    return;
+  }
+  const other = scene.context.nics?.find(({ pci }) => pci !== undefined && pciLocation(pci) === said);
   if (other === undefined)
     scene.say("R50", `${name}.pci`, `${own.mac} is at ${own.pci}, the table says ${nic.pci}`);
   else scene.say("R48", `${name}.pci`, `${nic.pci} is ${other.mac}, the structure belongs to ${own.mac}`);
@@ -69,11 +98,7 @@ function lintMissing(scene: Scene): void {
   const known = new Set(scene.table.nics.map(({ mac }) => mac));
   for (const { mac } of scene.context.nics ?? []) {
     if (known.has(mac.toLowerCase())) continue;
-    scene.say(
-      "R36",
-      "control.nic1",
-      `${mac} is not in the table; predicted for Windows: it does not start (Code 31)`,
-    );
+    scene.say("R36", "control.nic1", `${mac} is not in the table`);
   }
 }
 
@@ -82,11 +107,7 @@ function lintFirst(scene: Scene): void {
   const { installedOn } = scene.context;
   if (first === undefined) return;
   if (installedOn !== undefined && installedOn.toLowerCase() !== first.mac) {
-    scene.say(
-      "R40",
-      "nic0.mac",
-      `the system was installed on ${installedOn}; predicted for Windows: it stops at hand-over`,
-    );
+    scene.say("R40", "nic0.mac", `the system was installed on ${installedOn}`);
   }
   const unreached = scene.table.targets.some(
     ({ ip, nic }) => nic !== first.index && first.ip !== null && !inSameSubnet(first.ip, ip, first.prefix),

@@ -66,11 +66,29 @@ function lintNic(scene: Scene, nic: IbftNic, position: number): void {
     scene.say("R52", `${name}.vlan`, `${nic.vlan} (0x${nic.vlan.toString(16)}) is no VLAN number`);
   if (nic.origin > Origin.RouterAdvertisement)
     scene.say("R53", `${name}.origin`, `the origin is ${nic.origin}`);
+  lintIpxeOrigin(scene, nic, name);
+  lintDns(scene, nic, name);
   if (nic.origin === Origin.Dhcp && nic.dhcp === null)
     scene.say("R56", `${name}.dhcp`, "no DHCP server is named");
   if (nic.origin !== Origin.Dhcp && nic.dhcp !== null) {
     scene.say("R54", `${name}.dhcp`, "a DHCP server is named, though the address does not come from it");
   }
+}
+
+function lintIpxeOrigin(scene: Scene, nic: IbftNic, name: string): void {
+  if (scene.table.oemTableId !== "iPXE" || nic.ip === null || nic.origin === Origin.Dhcp) return;
+  const message =
+    nic.origin === Origin.Manual
+      ? "iPXE says manual: the address was set on the device itself, not by DHCP"
+      : `iPXE writes manual or DHCP, never ${nic.origin}: somebody else changed it`;
+  scene.say("R55", `${name}.origin`, message);
+}
+
+function lintDns(scene: Scene, { dns1, dns2 }: IbftNic, name: string): void {
+  if (dns2 === null) return;
+  if (dns1 === null)
+    scene.say("R57", `${name}.dns1`, `the second DNS server (${dns2}) stands without a first`);
+  else if (dns1 === dns2) scene.say("R57", `${name}.dns2`, `both DNS servers are ${dns1}`);
 }
 
 function lintAddress(scene: Scene, nic: IbftNic, name: string, position: number): void {
@@ -107,7 +125,7 @@ function lintGateway(scene: Scene, nic: IbftNic, name: string): void {
   for (const target of targets) {
     // A gateway that is the target itself harms nothing.
     if (target.ip !== gateway && inSameSubnet(ip, target.ip, prefix)) {
-      const message = `the target ${target.ip} is on-link; predicted for Windows: it sends through ${gateway} all the same`;
+      const message = `the target ${target.ip} is on-link, and a gateway is given (${gateway})`;
       scene.say("R44", `${name}.gateway`, message, scene.profile === "windows" ? "warning" : "info");
     }
   }

@@ -20,14 +20,17 @@ const SEVERITY: Readonly<Record<Kind, Readonly<Record<LintProfile, Severity>>>> 
 interface Rule {
   readonly kind: Kind;
   readonly advice: string;
+  /** What Windows makes of a table that breaks the rule, where only Windows minds. */
+  readonly windows?: string;
 }
 
-const rule = (kind: Kind, advice: string): Rule => ({ kind, advice });
+const rule = (kind: Kind, advice: string, windows?: string): Rule => ({
+  kind,
+  advice,
+  ...(windows !== undefined && { windows }),
+});
 
-/**
- * The rules by number. Those missing from the sequence say nothing about a table or its surroundings: R10, R25's
- * neighbours R73 to R76 and the like are about what firmware prints or decides.
- */
+/** The rules by number. */
 const RULES = {
   R01: rule("all", "Write the signature iBFT."),
   R02: rule("all", "Set the length field to the bytes of the whole table, strings included."),
@@ -41,6 +44,10 @@ const RULES = {
   R07: rule("frail", "Put the table below 0xA0000 if sanbootconf is to find it."),
   R08: rule("frail", "Free base memory: iPXE needs some 14 kB that end above 512 kB."),
   R09: rule("all", "Under UEFI, install the table with ACPI: nothing scans low memory."),
+  R10: rule(
+    "all",
+    "Update the firmware, or start iPXE on a BIOS: without that protocol it cannot publish a table.",
+  ),
   R11: rule("frail", "Leave one table: systems take the first they find. Disable the other boot ROM."),
   R12: rule("note", "Fill in OEM and table id: systems choose quirks by them."),
   R13: rule("frail", "Set reserved bytes to zero."),
@@ -78,17 +85,38 @@ const RULES = {
   R36: rule(
     "reported",
     "Add a NIC structure (MAC, PCI location, index) for each port that Windows is to use.",
+    "it does not start that NIC (Code 31)",
   ),
-  R37: rule("reported", "Sort the NIC structures by PCI location."),
-  R38: rule("reported", "Let the NIC structures lie in memory in the order of the control structure."),
-  R39: rule("reported", "List the NIC that reaches the target first."),
-  R40: rule("reported", "List the NIC that Windows was installed on first, or install again."),
+  R37: rule(
+    "reported",
+    "Sort the NIC structures by PCI location.",
+    "it does not take the NICs as they are listed",
+  ),
+  R38: rule(
+    "reported",
+    "Let the NIC structures lie in memory in the order of the control structure.",
+    "it does not take the NICs as they are listed",
+  ),
+  R39: rule("reported", "List the NIC that reaches the target first.", "it finds no way to the target"),
+  R40: rule(
+    "reported",
+    "List the NIC that Windows was installed on first, or install again.",
+    "it stops at hand-over",
+  ),
   R41: rule("note", "A further NIC may go without an address."),
   R42: rule("all", "Use a prefix of 0 to 32 for IPv4, to 128 for IPv6, and one address family for a NIC."),
   R43: rule("linux", "Set the prefix: Linux shows no subnet mask for 0, and dracut refuses the table."),
-  R44: rule("windows", "Leave the gateway out: Windows sends to it even what lies in its own subnet."),
+  R44: rule(
+    "windows",
+    "Leave the gateway out: Windows sends to it even what lies in its own subnet.",
+    "it reaches the target through that gateway or not at all",
+  ),
   R45: rule("all", "Name a gateway inside of the NIC's subnet that answers."),
-  R46: rule("note", "Windows Vista to 2008 R2 then has the default route 0.0.0.0 (hotfix 2727330)."),
+  R46: rule(
+    "note",
+    "Give a gateway, or apply hotfix 2727330.",
+    "Vista to 2008 R2 take 0.0.0.0 for the default route",
+  ),
   R47: rule("all", "Give the MAC address that the NIC uses on the wire."),
   R48: rule("all", "Give MAC, PCI location and address of one and the same port."),
   R49: rule("all", "Give bus << 8 | device << 3 | function, in segment 0."),
@@ -97,7 +125,12 @@ const RULES = {
   R52: rule("frail", "Give the VLAN's number alone, 1 to 4094, or 0 for untagged."),
   R53: rule("note", "Use an origin from 0 to 4."),
   R54: rule("frail", "Expect dracut to run DHCP on this NIC; it may get another address."),
+  R55: rule(
+    "note",
+    "Read the origin as iPXE's guess: manual where the address was set on the device itself, DHCP otherwise.",
+  ),
   R56: rule("note", "Give the DHCP server's address along with the origin DHCP."),
+  R57: rule("note", "Give one DNS server in the first field, or two different ones."),
   R58: rule("frail", "Give the host name with its length and offset, or neither."),
   R59: rule(
     "all",
@@ -111,16 +144,30 @@ const RULES = {
   R65: rule("note", "Linux prints this LUN without zero padding: its text is ambiguous."),
   R66: rule("all", "Set the CHAP type to 0 (none), 1 (one-way) or 2 (mutual)."),
   R67: rule("all", "Give the credentials that the CHAP type asks for, no others, and two different secrets."),
-  R68: rule("windows", "Leave out credentials that the target does not ask for."),
+  R68: rule(
+    "windows",
+    "Leave out credentials that the target does not ask for.",
+    "it checks them all the same",
+  ),
   R69: rule(
     "windows",
-    "Use CHAP secrets of 12 to 16 bytes: Microsoft's initiator refuses others without a word.",
+    "Use CHAP secrets of 12 to 16 bytes.",
+    "Microsoft's initiator does not log in and says nothing",
   ),
+  R70: rule("frail", "Use a secret for this target alone, and take it out of what is shown to others."),
   R71: rule(
     "frail",
     "Decide whether the system shall log in at the portal after a redirect or at the group's address.",
   ),
   R72: rule("linux", "Keep to two NICs and two targets for Linux before 5.6."),
+  R73: rule("linux", "Publish no target whose login was given up."),
+  R74: rule("all", "Report the table's memory as reserved, and end the base memory (40:13) below it."),
+  R75: rule(
+    "note",
+    "Boot without --no-describe from a SAN disk that is hooked: iPXE installs no table otherwise.",
+  ),
+  R76: rule("all", "Mend what the firmware could not describe: it does not boot from the disk then."),
+  R77: rule("note", "Have all paths up at boot, and expect the system to use those that the table has."),
   R78: rule("frail", "ESXi knows no IPv6 in this table."),
   R79: rule("frail", "Keep the gateway consistent with the NIC."),
   R80: rule("frail", "Reserve the address in DHCP: the system keeps it as it stands here."),
@@ -130,6 +177,12 @@ export type RuleId = keyof typeof RULES;
 
 export function severityOf(id: string, profile: LintProfile): Severity {
   return isRule(id) ? SEVERITY[RULES[id].kind][profile] : "warning";
+}
+
+/** What only Windows makes of it, as the end of a message. */
+export function predictionOf(id: RuleId): string {
+  const { windows }: Rule = RULES[id];
+  return windows === undefined ? "" : `; predicted for Windows: ${windows}`;
 }
 
 export function adviceOf(id: RuleId): string {

@@ -3,7 +3,7 @@ import { BlockFlag, ChapType, type IbftTarget } from "./model.ts";
 import { inSameSubnet } from "./subnet.ts";
 import { lunNumber } from "./values.ts";
 
-/** R59 to R69. */
+/** R59 to R70. */
 export function lintTargets(scene: Scene): void {
   const { targets } = scene.table;
   const selected = targets.filter(({ flags }) => (flags & BlockFlag.BootSelected) !== 0);
@@ -91,14 +91,20 @@ function lintChap(scene: Scene, target: IbftTarget, name: string): void {
     if (!given && chapType >= from) scene.say("R67", `${name}.${field}`, `CHAP type ${chapType} needs it`);
     const length = Buffer.byteLength(value ?? "");
     if (given && field.endsWith("Secret") && (length < 12 || length > 16)) {
-      scene.say(
-        "R69",
-        `${name}.${field}`,
-        `predicted for Windows: no login with a secret of ${length} bytes`,
-      );
+      scene.say("R69", `${name}.${field}`, `the secret has ${length} bytes`);
     }
   }
+  for (const field of ["chapSecret", "reverseChapSecret"] as const)
+    lintSecret(scene, target[field], `${name}.${field}`);
   if (chapSecret !== null && chapSecret !== "" && chapSecret === reverseChapSecret) {
     scene.say("R67", `${name}.reverseChapSecret`, "both secrets are the same");
   }
+}
+
+/** Any program on Windows and root on Linux can read the table; what a tool printed goes further. */
+function lintSecret(scene: Scene, secret: string | null, field: string): void {
+  if (secret === null || secret === "") return;
+  if (scene.context.console?.includes(secret) === true)
+    scene.say("R70", field, "what was printed shows the secret");
+  else scene.say("R70", field, "the secret lies in memory in clear, for the system's users to read", "info");
 }

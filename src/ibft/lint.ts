@@ -1,3 +1,4 @@
+import { lintFirmware } from "./lint-firmware.ts";
 import { lintFrame, lintStructures } from "./lint-frame.ts";
 import { lintNetwork } from "./lint-network.ts";
 import { lintInitiator, lintNics } from "./lint-nics.ts";
@@ -33,5 +34,6 @@ export function lintIbft(bytes: Uint8Array, options: LintOptions = {}): readonly
   lintTargets(scene);
   lintPlace(scene);
   lintNetwork(scene);
+  lintFirmware(scene);
   return scene.findings;
 }

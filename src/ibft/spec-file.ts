@@ -3,7 +3,7 @@ import { parseChecked } from "./checked-yaml.ts";
 import type { LintContext } from "./lint-scene.ts";
 import { BlockFlag, ChapType, Origin } from "./model.ts";
 import type { IbftSpec } from "./spec.ts";
-import { ipBytes, lunHex, macBytes, pciLocation } from "./values.ts";
+import { ipBytes, lunHex, macBytes, pciAddress, pciLocation } from "./values.ts";
 
 const u8 = z.int().min(0).max(0xff);
 const u16 = z.int().min(0).max(0xffff);
@@ -14,6 +14,7 @@ const text = (kind: string, parse: (value: string) => unknown) =>
 const ip = text("an IPv4 or IPv6 address", ipBytes).nullable();
 const mac = text("a MAC address", macBytes);
 const pci = text("a PCI location like 00:02.0", pciLocation);
+const machinePci = text("a PCI location like 00:02.0 or 0001:00:02.0", pciAddress);
 
 const FLAGS = {
   valid: BlockFlag.Valid,
@@ -45,7 +46,8 @@ const lun = z.union([z.int(), z.string()]).refine((value) => lunHex(value) !== u
 
 const block = { offset: u16, version: u8, length: u16, index: u8, flags } as const;
 
-const specSchema = z.strictObject({
+/** A specification as a file has it; scenarios take it, too. */
+export const ibftSpecSchema = z.strictObject({
   signature: z.string().max(4).optional(),
   revision: u8.optional(),
   oemId: z.string().max(6).optional(),
@@ -114,9 +116,33 @@ const contextSchema = z.strictObject({
   address: z.int().min(0).optional(),
   acpi: z.boolean().optional(),
   tables: z.int().min(0).optional(),
+  baseMemory: z.int().min(0).max(640).optional(),
+  memoryMap: z
+    .array(
+      z.strictObject({
+        from: z.int().min(0),
+        to: z.int().min(0),
+        kind: z.enum(["usable", "reserved", "acpi"]),
+      }),
+    )
+    .optional(),
+  intact: z.boolean().optional(),
+  console: z.string().optional(),
+  script: z.string().optional(),
+  paths: z
+    .array(
+      z.strictObject({
+        ip: ip.unwrap(),
+        name: z.string().optional(),
+        state: z.enum(["up", "down", "aborted"]).default("up"),
+      }),
+    )
+    .optional(),
   initiator: z.string().optional(),
   nics: z
-    .array(z.strictObject({ mac, pci: pci.optional(), ip: ip.unwrap().optional(), vlan: u16.optional() }))
+    .array(
+      z.strictObject({ mac, pci: machinePci.optional(), ip: ip.unwrap().optional(), vlan: u16.optional() }),
+    )
     .optional(),
   installedOn: mac.optional(),
   target: z
@@ -127,7 +153,7 @@ const contextSchema = z.strictObject({
 
 /** A specification of a table in YAML; throws a UsageError (`IBFT_SPEC`) that names file, line and column. */
 export function parseIbftSpec(yaml: string, file: string): IbftSpec {
-  return parseChecked(yaml, file, specSchema, "IBFT_SPEC");
+  return parseChecked(yaml, file, ibftSpecSchema, "IBFT_SPEC");
 }
 
 /** What is known of machine and network, in YAML, for the lint; throws a UsageError (`IBFT_NETWORK`). */

@@ -34,10 +34,20 @@ export function pciText(location: number): string {
 
 /** The reverse of `pciText`; a segment in front must be 0000, for the table has no room for another. */
 export function pciLocation(text: string): number | undefined {
-  const match = /^(?:0000:)?([0-9a-f]{1,2}):([01]?[0-9a-f])\.([0-7])$/i.exec(text);
+  const address = pciAddress(text);
+  return address?.segment === 0 ? address.location : undefined;
+}
+
+/** A PCI location with its segment, which is 0 where none stands in front. */
+export function pciAddress(
+  text: string,
+): { readonly segment: number; readonly location: number } | undefined {
+  const match = /^(?:([0-9a-f]{4}):)?([0-9a-f]{1,2}):([01]?[0-9a-f])\.([0-7])$/i.exec(text);
   if (match === null) return undefined;
-  const [bus, device, fn] = match.slice(1).map((part) => Number.parseInt(part, 16));
-  return ((bus ?? 0) << 8) | ((device ?? 0) << 3) | (fn ?? 0);
+  const [segment = 0, bus = 0, device = 0, fn = 0] = match
+    .slice(1)
+    .map((part) => Number.parseInt(part ?? "0", 16));
+  return { segment, location: (bus << 8) | (device << 3) | fn };
 }
 
 /** The number of a single-level LUN (SAM-5, 4.7.7: peripheral or flat), undefined for deeper structures. */

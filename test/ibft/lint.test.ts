@@ -1,6 +1,7 @@
 import { readFileSync } from "node:fs";
 import test from "ava";
 import {
+  contextOfMemory,
   lintIbft,
   writeIbft,
   type IbftSpec,
@@ -67,6 +68,11 @@ const CASES: readonly (readonly [rule: string, broken: Case, sound: Case])[] = [
     context({ firmware: "bios", address: 0x727f0, acpi: true }),
   ],
   ["R09", context({ firmware: "uefi", acpi: false }), context({ firmware: "uefi", acpi: true })],
+  [
+    "R10",
+    context({ firmware: "uefi", console: "EFIBLK has no ACPI table protocol\r\n" }),
+    context({ firmware: "uefi", console: "Registered SAN device 0x80\r\n" }),
+  ],
   ["R11", context({ tables: 2 }), context({ tables: 1 })],
   ["R12", { oemId: "" }, {}],
   ["R13", { quirks: { bytes: [{ at: 40, hex: "01" }] } }, {}],
@@ -136,6 +142,12 @@ const CASES: readonly (readonly [rule: string, broken: Case, sound: Case])[] = [
   ["R47", { ...nic({ mac: "52:54:00:00:00:01" }), context: MACHINE }, context(MACHINE)],
   ["R48", { ...nic({ ip: "192.168.1.9" }), context: MACHINE }, context(MACHINE)],
   ["R48", { ...nic({ pci: "00:03.0" }), context: MACHINE }, context(MACHINE)],
+  ["R49", { ...nic({ pci: "10:00.0" }), context: MACHINE }, { ...nic({ pci: "00:09.0" }), context: MACHINE }],
+  [
+    "R49",
+    context({ nics: [{ mac: NIC0.mac!, pci: "0001:00:02.0" }] }),
+    context({ nics: [{ mac: NIC0.mac!, pci: "0000:00:02.0" }] }),
+  ],
   ["R50", { ...nic({ pci: "00:09.0" }), context: MACHINE }, context(MACHINE)],
   ["R51", nic({ pci: "00:00.0" }), {}],
   ["R52", nic({ vlan: 0x6003 }), nic({ vlan: 3 })],
@@ -147,6 +159,10 @@ const CASES: readonly (readonly [rule: string, broken: Case, sound: Case])[] = [
   ["R53", nic({ origin: 15 }), nic({ origin: 4, dhcp: null })],
   ["R54", nic({ origin: 1 }), nic({ origin: 1, dhcp: null })],
   ["R54", { ...nic({ ip: "10.77.0.60" }), context: MACHINE }, context(MACHINE)],
+  ["R55", { oemTableId: "iPXE", ...nic({ origin: 1, dhcp: null }) }, { oemTableId: "iPXE" }],
+  ["R55", { oemTableId: "iPXE", ...nic({ origin: 4, dhcp: null }) }, nic({ origin: 1, dhcp: null })],
+  ["R57", nic({ dns2: "10.77.0.3" }), nic({ dns1: "10.77.0.2", dns2: "10.77.0.3" })],
+  ["R57", nic({ dns1: "10.77.0.2", dns2: "10.77.0.2" }), nic({ dns1: "10.77.0.2" })],
   ["R56", nic({ dhcp: null }), {}],
   ["R58", field("nic0.hostname.length", 5), nic({ hostname: "vm0" })],
   ["R59", { targets: [] }, {}],
@@ -180,12 +196,68 @@ const CASES: readonly (readonly [rule: string, broken: Case, sound: Case])[] = [
     { targets: [CHAP], context: { target: { asksChap: true } } },
   ],
   ["R69", { targets: [{ ...CHAP, chapSecret: "short" }] }, { targets: [CHAP] }],
+  ["R70", { targets: [CHAP] }, {}],
+  [
+    "R70",
+    { targets: [{ ...CHAP, chapType: 2, reverseChapSecret: "other twelve" }] },
+    target({ chapType: 1, chapName: "vm0" }),
+  ],
   [
     "R71",
     context({ target: { redirectedFrom: "10.77.0.9" } }),
     context({ target: { redirectedFrom: "10.77.0.1" } }),
   ],
   ["R72", { nics: [NIC0, NIC1, { ...NIC1, pci: "00:04.0" }] }, two({})],
+  [
+    "R73",
+    context({ paths: [{ ip: "10.77.0.1", name: TARGET.name!, state: "aborted" }] }),
+    context({ paths: [{ ip: "10.77.0.9", name: TARGET.name!, state: "aborted" }] }),
+  ],
+  [
+    "R74",
+    context({ firmware: "bios", address: 0x9c000, baseMemory: 640 }),
+    context({ firmware: "bios", address: 0x9c000, baseMemory: 0x9c000 / 1024 }),
+  ],
+  [
+    "R74",
+    context({ address: 0x1f775000, memoryMap: [{ from: 0x100000, to: 0x1f775000, kind: "usable" }] }),
+    context({
+      address: 0x1f775000,
+      memoryMap: [
+        { from: 0x100000, to: 0x1f774fff, kind: "usable" },
+        { from: 0x1f775000, to: 0x1f775fff, kind: "acpi" },
+      ],
+    }),
+  ],
+  ["R74", context({ intact: false }), context({ intact: true })],
+  [
+    "R75",
+    context({ script: "#!ipxe\ndhcp\nsanboot --no-describe ${root-path}\n" }),
+    context({ script: "#!ipxe\ndhcp\nsanboot ${root-path}\n" }),
+  ],
+  ["R75", context({ tables: 0 }), context({ tables: 1 })],
+  [
+    "R76",
+    context({
+      console: "Could not describe SAN devices: No space left on device (https://ipxe.org/34852006)",
+    }),
+    context({ console: "Registered SAN device 0x80" }),
+  ],
+  [
+    "R77",
+    context({
+      paths: [
+        { ip: "10.77.0.1", state: "up" },
+        { ip: "10.78.0.1", state: "up" },
+      ],
+    }),
+    context({ paths: [{ ip: "10.77.0.1", state: "up" }] }),
+  ],
+  [
+    "R77",
+    context({ paths: [{ ip: "10.77.0.1", state: "down" }] }),
+    context({ paths: [{ ip: "10.78.0.1", state: "aborted" }] }),
+  ],
   ["R78", nic({ ip: "fd00::50", prefix: 64 }), {}],
   ["R79", nic({ gateway: "10.78.0.1" }), {}],
   ["R80", { ...nic({ ip: "10.77.0.60" }), context: MACHINE }, context(MACHINE)],
@@ -207,6 +279,82 @@ for (const [i, [rule, broken, sound]] of CASES.entries()) {
     );
   });
 }
+
+test("there is a case for every rule from R01 to R80", (t) => {
+  const all = Array.from({ length: 80 }, (_, i) => `R${String(i + 1).padStart(2, "0")}`);
+  const tested = new Set(CASES.map(([rule]) => rule));
+  t.deepEqual(
+    all.filter((rule) => !tested.has(rule)),
+    [],
+  );
+});
+
+const DEAD = { gateways: { "10.77.0.254": "dead" } } as const;
+const VIA: Case = { ...nic({ gateway: "10.77.0.254" }), context: DEAD };
+
+for (const [title, rule, spec] of [
+  ["a gateway for a target on-link", "R44", nic({ gateway: "10.77.0.254" })],
+  ["a dead gateway for a target on-link", "R45", VIA],
+  ["NICs that do not ascend by PCI location", "R37", two({ pci: "00:01.0" })],
+  ["NICs in another order in memory", "R38", two({ offset: 0xa0 }, { offset: 0x110 })],
+  ["a NIC that is missing", "R36", context(MACHINE)],
+  [
+    "a target that another NIC reaches",
+    "R39",
+    { ...two({ ip: "10.78.0.5", prefix: 24 }), ...target({ ip: "10.78.0.1", nic: 1 }) },
+  ],
+  ["another NIC than at installation", "R40", context({ installedOn: "52:54:00:77:00:51" })],
+  ["a short secret", "R69", { targets: [{ ...CHAP, chapSecret: "short" }] }],
+  ["credentials that nobody asks for", "R68", { targets: [CHAP], context: { target: { asksChap: false } } }],
+] as readonly (readonly [string, string, Case])[]) {
+  test(`what only Windows minds is predicted for Windows: ${title}`, (t) => {
+    for (const profile of ["spec", "windows", "linux"] as const) {
+      const found = rulesOf({ ...spec, profile }).find((one) => one.rule === rule);
+      t.regex(found?.message ?? "", /; predicted for Windows: \w/);
+      t.not(found?.severity, profile === "windows" ? "info" : "fatal");
+    }
+  });
+}
+
+test("a dead gateway is fatal to all where the way to the target leads over it", (t) => {
+  const behind: Case = { ...VIA, ...target({ ip: "10.99.0.1" }) };
+  const severity = (spec: Case) => rulesOf(spec).find(({ rule }) => rule === "R45")?.severity;
+  t.is(severity({ ...behind, profile: "linux" }), "fatal");
+  t.is(severity({ ...VIA, profile: "linux" }), "info");
+  t.is(severity({ ...VIA, profile: "windows" }), "fatal");
+});
+
+test("a secret that was printed is worse than one that only lies in memory, and no finding tells it", (t) => {
+  const severity = (spec: Case) => rulesOf(spec).find(({ rule }) => rule === "R70")?.severity;
+  t.is(severity({ targets: [CHAP] }), "info");
+  const shown = { targets: [CHAP], context: { console: `CHAP secret = ${CHAP.chapSecret}` } };
+  t.is(severity(shown), "warning");
+  t.notRegex(JSON.stringify(rulesOf(shown)), /twelve bytes/);
+});
+
+test("an image of memory tells where the table lies, how many there are and what became of it", (t) => {
+  const bytes = Buffer.alloc(0x100000);
+  bytes.writeUInt16LE(633, 0x413);
+  sample.copy(bytes, 0x9e620);
+  const memory = { base: 0, bytes };
+  t.deepEqual(contextOfMemory(memory, sample, { firmware: "bios" }), {
+    firmware: "bios",
+    tables: 1,
+    address: 0x9e620,
+    acpi: false,
+    baseMemory: 633,
+  });
+  t.deepEqual(
+    lintIbft(sample, { context: contextOfMemory(memory, sample, { firmware: "bios" }) }),
+    lintIbft(sample),
+  );
+  bytes.writeUInt16LE(640, 0x413);
+  bytes[0x9e700]! ^= 1;
+  const lost = lintIbft(sample, { context: contextOfMemory(memory, sample, { firmware: "bios" }) });
+  t.true(lost.some(({ rule, severity }) => rule === "R74" && severity === "fatal"));
+  sample.copy(bytes, 0x40000);
+  t.like(contextOfMemory(memory, sample), { address: 0x40000, acpi: false });
+});
 
 for (const [profile, rules] of [
   ["spec", []],
