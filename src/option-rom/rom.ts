@@ -6,6 +6,11 @@ export interface OptionRomOptions {
    * initialisation the ROM lowers the base memory (40:13), and copies the table to its new end, below 640 KiB.
    */
   readonly kind?: "static" | "copy";
+  /**
+   * Where a copy goes, below 640 KiB: base memory then ends with the KiB that it begins in. The topmost KiB that are
+   * free unless told.
+   */
+  readonly address?: number;
   /** Shown by firmware that lists its ROMs. */
   readonly product?: string;
 }
@@ -15,6 +20,9 @@ const LARGEST = 240 * UNIT;
 /** What the headers and the code take, generously. */
 const OVERHEAD = UNIT;
 const PNP_LENGTH = 32;
+/** Below lie the interrupt vectors, the BIOS's data and what boot loaders need. */
+const LOWEST = 0x10000;
+const BASE_MEMORY = 0xa0000;
 
 /**
  * An x86 option ROM (PnP BIOS Specification 1.0A, section 3) with a table inside: a multiple of 512 bytes whose sum is
@@ -25,7 +33,7 @@ export function buildOptionRom(table: Uint8Array, options: OptionRomOptions = {}
     throw new RangeError(`a table of ${table.length} bytes does not fit into an option ROM`);
   }
   const product = (options.product ?? "sanlab iBFT").replaceAll(/[^\x20-\x21\x23-\x7e]/g, "?");
-  const code = assemble(sourceOf(options.kind ?? "copy", table.length, product));
+  const code = assemble(sourceOf(options, table.length, product));
   const length = Math.ceil((code.length + table.length) / UNIT) * UNIT;
   const rom = Buffer.alloc(length);
   rom.set(code, 0);
@@ -38,7 +46,7 @@ export function buildOptionRom(table: Uint8Array, options: OptionRomOptions = {}
   return rom;
 }
 
-function sourceOf(kind: "static" | "copy", length: number, product: string): string {
+function sourceOf({ kind = "copy", address }: OptionRomOptions, length: number, product: string): string {
   return `
         db 0x55, 0xaa, 0
         jmp init              ; offset 3: the firmware calls this
@@ -57,7 +65,7 @@ pnp:    db "$PnP", 1, 2       ; revision, length in 16 bytes
         dw 0, 0, 0, 0, 0      ; no vectors
 vendor: db "sanlab", 0
 product: db "${product}", 0
-${kind === "static" ? STATIC_INIT : copyInit(length)}
+${kind === "static" ? STATIC_INIT : copyInit(length, address)}
 `;
 }
 
@@ -72,7 +80,12 @@ init:   xor ax, ax
  * The table in the ROM is kept off the 16-byte steps, so that the scan finds the copy alone. Real firmware calls this
  * before it makes its memory map, which then leaves out what the copy takes.
  */
-function copyInit(length: number): string {
+function copyInit(length: number, address: number | undefined): string {
+  if (address !== undefined && !(address >= LOWEST && address + length <= BASE_MEMORY)) {
+    throw new RangeError(
+      `0x${address.toString(16)}: a table of ${length} bytes goes to 0x${LOWEST.toString(16)} to 0x${BASE_MEMORY.toString(16)}`,
+    );
+  }
   return `
 init:   pushf
         pusha
@@ -81,15 +94,10 @@ init:   pushf
         cld
         mov ax, 0x40
         mov ds, ax
-        mov ax, [0x13]        ; base memory in KiB
-        sub ax, ${Math.ceil(length / 1024)}
-        mov [0x13], ax
-        shl ax, 6             ; in paragraphs
-        mov es, ax
+${address === undefined ? topOfBaseMemory(length) : fixedPlace(address)}
         mov ax, cs
         mov ds, ax
         mov si, table
-        xor di, di
         mov cx, ${length}
         rep movsb
         pop es
@@ -102,6 +110,25 @@ init:   pushf
         db 0, 0, 0, 0
 table:
 `;
+}
+
+function topOfBaseMemory(length: number): string {
+  return `
+        mov ax, [0x13]        ; base memory in KiB
+        sub ax, ${Math.ceil(length / 1024)}
+        mov [0x13], ax
+        shl ax, 6             ; in paragraphs
+        mov es, ax
+        xor di, di`;
+}
+
+function fixedPlace(address: number): string {
+  return `
+        mov ax, ${address >> 10}
+        mov [0x13], ax
+        mov ax, ${address >> 4}
+        mov es, ax
+        mov di, ${address & 15}`;
 }
 
 function sumOf(bytes: Uint8Array): number {

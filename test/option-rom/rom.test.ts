@@ -57,6 +57,22 @@ for (const kind of ["static", "copy"] as const) {
   });
 }
 
+test("SeaBIOS runs a ROM that copies to a given address, where no scan looks", async (t) => {
+  const address = 0x70010;
+  const rom = path.join(folder, "low.rom");
+  writeFileSync(rom, buildOptionRom(TABLE, { address }));
+  const lies = (bytes: Buffer) => bytes.subarray(address, address + TABLE.length).equals(Buffer.from(TABLE));
+  const memory = await memoryOfMachine(["-option-rom", rom], ({ bytes }) => lies(bytes));
+  t.true(lies(memory));
+  t.is(memory.readUInt16LE(0x413), address >> 10);
+  t.deepEqual(findIbft({ base: 0, bytes: memory }), []);
+});
+
+test("a ROM copies to base memory only", (t) => {
+  for (const address of [0x400, 0x9ffff, 0xc0000])
+    t.throws(() => buildOptionRom(TABLE, { address }), { instanceOf: RangeError });
+});
+
 test("a table that no ROM can hold is refused", (t) => {
   t.throws(() => buildOptionRom(new Uint8Array(200_000)), { instanceOf: RangeError });
 });
