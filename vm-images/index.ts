@@ -6,5 +6,8 @@
  * `harness/scenario` and `src/cli` use this; it knows nothing of QEMU, targets or verdicts.
  */
 export { listGuests, loadGuest } from "./guests.ts";
+export { prepareLio, type LioFiles } from "./lio/prepare.ts";
 export { prepareGuest, type PrepareOptions, type PreparedGuest } from "./prepare.ts";
+export { checkDisk } from "./check-disk.ts";
+export { loginSignals } from "./login-schema.ts";
 export type { Firmware, GuestManifest, GuestMarkers, GuestSource, RecipeSource } from "./manifest.ts";
