@@ -2,6 +2,7 @@ import { existsSync } from "node:fs";
 import { readFile, readdir, stat } from "node:fs/promises";
 import path from "node:path";
 import { UsageError } from "#core";
+import type { z } from "zod";
 import { isMap, isNode, LineCounter, parseDocument, type Document } from "yaml";
 import { guestFolder } from "./guest-folder.ts";
 import { manifestSchema, type GuestManifest } from "./manifest.ts";
@@ -44,7 +45,7 @@ function guestOfImage(image: string): GuestManifest {
     .toLowerCase()
     .replaceAll(/[^a-z0-9.-]+/gu, "-")
     .replace(/^[.-]+/u, "");
-  return {
+  return manifestSchema.parse({
     name: name === "" ? "image" : name,
     title: path.basename(image),
     licence: "the user's own",
@@ -58,7 +59,7 @@ function guestOfImage(image: string): GuestManifest {
       login: String.raw`\blogin: ?$`,
       panic: "Kernel panic - not syncing: (?<reason>.*)",
     },
-  };
+  } satisfies z.input<typeof manifestSchema>);
 }
 
 async function readManifest(file: string): Promise<GuestManifest> {
@@ -77,7 +78,7 @@ async function readManifest(file: string): Promise<GuestManifest> {
     throw new UsageError("GUEST_INVALID", `${file}:${position(document, lines, at)}: ${what}`);
   }
   const { source } = parsed.data;
-  if (source.kind === "recipe") return parsed.data;
+  if (source.kind !== "file") return parsed.data;
   return { ...parsed.data, source: { ...source, path: path.resolve(path.dirname(file), source.path) } };
 }
 

@@ -15,6 +15,7 @@ const packageOf: Readonly<Record<string, string>> = {
   mmd: "mtools",
   "mkfs.ext4": "e2fsprogs",
   debugfs: "e2fsprogs",
+  "qemu-img": "qemu-utils",
 };
 
 export interface ToolOptions {

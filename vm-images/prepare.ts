@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import { access, constants, readdir, readFile, stat } from "node:fs/promises";
+import { readdir, readFile, stat } from "node:fs/promises";
 import path from "node:path";
 import { cacheFolder, LabError, UsageError, type Report } from "#core";
 import { downloadPackages, resolvePackages } from "./debian-packages.ts";
@@ -7,13 +7,15 @@ import { buildDebianMini } from "./debian-mini/recipe.ts";
 import { guestFolder } from "./guest-folder.ts";
 import { diskFull, errnoOf } from "./host-tool.ts";
 import { ImageCache } from "./image-cache.ts";
-import { recordChecksum, verifiedChecksum } from "./known-checksum.ts";
 import type { GuestManifest, RecipeSource } from "./manifest.ts";
+import { openUserImage } from "./user-image.ts";
 
 export interface PrepareOptions {
   readonly signal?: AbortSignal;
-  /** Told `guest-packages` (update, download) and `guest-image` (damaged, build, ready) with their figures. */
+  /** Told `guest-packages` (update, download) and `guest-image` (damaged, build, convert, ready) with their figures. */
   readonly report?: Report;
+  /** The user's own image, in place of the one that the manifest names. */
+  readonly image?: string | undefined;
   /** Where images and packages are kept; `SANLAB_CACHE` and the user's cache folder by default. */
   readonly cache?: string;
 }
@@ -41,7 +43,7 @@ export async function prepareGuest(
   const { source } = manifest;
   const cache = options.cache ?? cacheFolder();
   try {
-    if (source.kind === "file") return await checkFile(source.path, source.sha256, cache);
+    if (source.kind !== "recipe") return await userImage(manifest, options, cache);
     return await fromRecipe(manifest, source, { ...options, cache });
   } catch (error) {
     const code = errnoOf(error);
@@ -57,6 +59,24 @@ export async function prepareGuest(
     }
     throw error;
   }
+}
+
+/** The image that the manifest names or, for a guest that nobody may hand on, the user. */
+async function userImage(
+  { name, source }: GuestManifest,
+  { image, signal, report }: PrepareOptions,
+  cache: string,
+): Promise<PreparedGuest> {
+  const given = image ?? (source.kind === "file" ? source.path : undefined);
+  if (given === undefined) {
+    const what = source.kind === "provided" ? source.what : "a disk image";
+    throw new UsageError(
+      "GUEST_IMAGE",
+      `the guest ${name} needs an image of yours, ${what}: name it by --image FILE or by image: in the scenario`,
+    );
+  }
+  const expected = image === undefined && source.kind === "file" ? source.sha256 : undefined;
+  return { ...(await openUserImage(given, { cache, expected, signal, report })), format: "raw" };
 }
 
 async function fromRecipe(
@@ -101,18 +121,4 @@ async function folderDigest(folder: string): Promise<string> {
     if ((await stat(file)).isFile()) hash.update(`${name}\0`).update(await readFile(file));
   }
   return hash.digest("hex");
-}
-
-/** A user's image may be large: its checksum is computed once for each state of the file. */
-async function checkFile(image: string, expected: string | undefined, cache: string): Promise<PreparedGuest> {
-  await access(image, constants.R_OK).catch((error: unknown) => {
-    throw new UsageError("GUEST_IMAGE", `cannot read the disk image ${image}`, { cause: error });
-  });
-  const name = createHash("sha256").update(path.resolve(image)).digest("hex");
-  const record = path.join(cache, "checksums", `${name}.json`);
-  const sha256 = (await verifiedChecksum(image, record)) ?? (await recordChecksum(image, record));
-  if (expected !== undefined && sha256 !== expected) {
-    throw new UsageError("GUEST_IMAGE", `${image} has sha256 ${sha256}, its guest.yaml says ${expected}`);
-  }
-  return { image, sha256, format: "raw", built: false };
 }

@@ -112,7 +112,7 @@ test("a disk image without manifest is a guest that asks for a login", async (t)
   await writeFile(image, new Uint8Array(512));
   const guest = await loadGuest(image);
   t.like(guest, { name: "my-disk-1-.img", source: { kind: "file", path: image } });
-  t.regex("somehost login: ", new RegExp(guest.markers.login, "u"));
+  t.regex("somehost login: ", new RegExp(guest.markers.login!, "u"));
 });
 
 test("an unknown guest is refused with the names of the known ones", async (t) => {
