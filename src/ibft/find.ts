@@ -1,3 +1,4 @@
+import { ACPI_TABLE_LIMIT, acpiEntries, acpiRoots } from "./acpi.ts";
 import type { Finding, Ibft } from "./model.ts";
 import { readIbft } from "./read.ts";
 import { HEADER_LENGTH, StructureId, StructureLength } from "./structures.ts";
@@ -30,8 +31,6 @@ const SIGNATURES = ["iBFT", "IBFT", "BIFT"] as const;
 const SIGNATURE_WORDS: ReadonlySet<number> = new Set(
   SIGNATURES.map((signature) => Buffer.from(signature).readUInt32BE()),
 );
-/** No table is longer: its offsets are 16-bit words. */
-const LENGTH_LIMIT = 0x10000;
 
 /**
  * The tables that an operating system would find in a memory image, in the order of search: by ACPI (RSDP, then XSDT
@@ -62,13 +61,14 @@ export function findByBiosScan(memory: Memory): readonly FoundIbft[] {
   return found;
 }
 
-/** The tables that the ACPI root tables list, XSDT before RSDT. The RSDP may lie on any 16-byte boundary. */
+/** The tables that the ACPI root tables list, XSDT before RSDT. */
 export function findByAcpi(memory: Memory): readonly FoundIbft[] {
   const bytes = asBuffer(memory.bytes);
   const found = new Map<number, FoundIbft>();
-  for (let at = bytes.indexOf("RSD PTR "); at >= 0; at = bytes.indexOf("RSD PTR ", at + 8)) {
-    if ((memory.base + at) % 16 !== 0) continue;
-    for (const address of tablesOf(memory, at)) {
+  for (const root of acpiRoots(memory)) {
+    const at = root.address - memory.base;
+    if (at < 0) continue;
+    for (const address of acpiEntries(bytes.subarray(at, at + ACPI_TABLE_LIMIT), root.signature)) {
       const offset = address - memory.base;
       if (found.has(address) || offset < 0 || offset + 8 > bytes.length || !isSigned(bytes, offset)) continue;
       found.set(address, candidate("acpi", memory, address, bytes.readUInt32LE(offset + 4)));
@@ -88,7 +88,7 @@ export function findInMemory(memory: Memory): readonly FoundIbft[] {
     for (let at = bytes.indexOf(signature); at >= 0; at = bytes.indexOf(signature, at + 4)) {
       if (at + HEADER_LENGTH + StructureLength.control > bytes.length) break;
       const length = bytes.readUInt32LE(at + 4);
-      if (length > LENGTH_LIMIT || at + length > bytes.length || bytes.readUInt8(at + 8) !== 1) continue;
+      if (length > ACPI_TABLE_LIMIT || at + length > bytes.length || bytes.readUInt8(at + 8) !== 1) continue;
       if (bytes.readUInt8(at + HEADER_LENGTH) !== StructureId.Control) continue;
       const one = candidate("memory", memory, memory.base + at, length);
       if (one.valid) found.push(one);
@@ -97,9 +97,16 @@ export function findInMemory(memory: Memory): readonly FoundIbft[] {
   return found.toSorted((a, b) => a.address - b.address);
 }
 
+/** The table in bytes that ACPI lists at an address; undefined where they do not begin with a signature. */
+export function listedTable(bytes: Uint8Array, address: number): FoundIbft | undefined {
+  const table = asBuffer(bytes);
+  if (table.length < 8 || !isSigned(table, 0)) return undefined;
+  return candidate("acpi", { base: address, bytes }, address, table.readUInt32LE(4));
+}
+
 function candidate(by: FoundBy, memory: Memory, address: number, length: number): FoundIbft {
   const at = address - memory.base;
-  const bytes = Uint8Array.prototype.slice.call(memory.bytes, at, at + Math.min(length, LENGTH_LIMIT));
+  const bytes = Uint8Array.prototype.slice.call(memory.bytes, at, at + Math.min(length, ACPI_TABLE_LIMIT));
   const { table, findings, sum } = readIbft(bytes);
   const valid =
     sum === 0 &&
@@ -110,35 +117,9 @@ function candidate(by: FoundBy, memory: Memory, address: number, length: number)
   return { by, address, bytes, table, valid, findings };
 }
 
-/** Addresses in the XSDT and RSDT that the RSDP at `at` names; none where a checksum is wrong. */
-function tablesOf(memory: Memory, at: number): readonly number[] {
-  const bytes = asBuffer(memory.bytes);
-  if (at + 20 > bytes.length || sumOf(bytes, at, 20) !== 0) return [];
-  const rsdt = entries(memory, bytes.readUInt32LE(at + 16), "RSDT");
-  const extended = bytes.readUInt8(at + 15) >= 2 && at + 36 <= bytes.length && sumOf(bytes, at, 36) === 0;
-  const xsdt = extended ? entries(memory, Number(bytes.readBigUInt64LE(at + 24)), "XSDT") : [];
-  return [...xsdt, ...rsdt];
-}
-
-function entries(memory: Memory, address: number, signature: "RSDT" | "XSDT"): readonly number[] {
-  const bytes = asBuffer(memory.bytes);
-  const at = address - memory.base;
-  if (at < 0 || at + 36 > bytes.length || bytes.toString("latin1", at, at + 4) !== signature) return [];
-  const length = bytes.readUInt32LE(at + 4);
-  if (length > LENGTH_LIMIT || at + length > bytes.length || sumOf(bytes, at, length) !== 0) return [];
-  const size = signature === "XSDT" ? 8 : 4;
-  return Array.from({ length: Math.max(0, Math.floor((length - 36) / size)) }, (_, i) =>
-    size === 8 ? Number(bytes.readBigUInt64LE(at + 36 + i * 8)) : bytes.readUInt32LE(at + 36 + i * 4),
-  );
-}
-
 /** Compared as numbers: a watcher of a boot asks this many thousand times a second. */
 function isSigned(bytes: Buffer, at: number): boolean {
   return SIGNATURE_WORDS.has(bytes.readUInt32BE(at));
-}
-
-function sumOf(bytes: Buffer, at: number, length: number): number {
-  return bytes.subarray(at, at + length).reduce((total, byte) => (total + byte) & 0xff, 0);
 }
 
 function asBuffer(bytes: Uint8Array): Buffer {

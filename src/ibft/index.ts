@@ -25,6 +25,7 @@ export {
 } from "./model.ts";
 export { readIbft, type ReadIbft } from "./read.ts";
 export { findByAcpi, findByBiosScan, findIbft, findInMemory, type FoundIbft, type Memory } from "./find.ts";
+export { searchIbft, type RamRange, type ReadMemory, type SearchOptions } from "./search.ts";
 export { describeIbft, ibftJson } from "./describe.ts";
 export { lintIbft, type LintOptions } from "./lint.ts";
 export type { LintProfile } from "./lint-rules.ts";

@@ -47,6 +47,7 @@ const lun = z.union([z.int(), z.string()]).refine((value) => lunHex(value) !== u
 const block = { offset: u16, version: u8, length: u16, index: u8, flags } as const;
 
 /** A specification as a file has it; scenarios take it, too. */
+/** The keys of a specification file, for files of which such a specification is a part. */
 export const ibftSpecSchema = z.strictObject({
   signature: z.string().max(4).optional(),
   revision: u8.optional(),

@@ -1,6 +1,6 @@
 import { readFileSync } from "node:fs";
 import test from "ava";
-import { findByAcpi, findByBiosScan, findIbft, findInMemory } from "#ibft";
+import { findByAcpi, findByBiosScan, findIbft, findInMemory, searchIbft } from "#ibft";
 
 const sample = readFileSync(new URL("data/ipxe-bios-e1000.bin", import.meta.url));
 
@@ -123,4 +123,99 @@ test("strings, cut-off copies and other revisions in a memory image are no table
     [0x100000],
   );
   t.deepEqual(findInMemory({ base: 0, bytes: Buffer.from("iBFT") }), []);
+});
+
+/** A machine's memory, and which stretches of it were read. */
+function machine(image: Buffer) {
+  const reads: [from: number, to: number][] = [];
+  return {
+    reads,
+    read: async (address: number, length: number) => {
+      reads.push([address, address + length]);
+      const out = Buffer.alloc(length);
+      image.subarray(address, address + length).copy(out);
+      return out;
+    },
+  };
+}
+
+const MIB = 1 << 20;
+
+test("a search on a BIOS reads little: what lies below 1 MiB, the root table and what it lists", async (t) => {
+  const image = Buffer.alloc(8 * MIB);
+  rsdp(0x7e0000).copy(image, 0xf5a30);
+  rootTable("RSDT", [0x7e1000, 0x7e2345]).copy(image, 0x7e0000);
+  image.write("FACP", 0x7e1000);
+  sample.copy(image, 0x7e2345);
+  sample.copy(image, 0x9e620);
+  const { read, reads } = machine(image);
+  const found = await searchIbft(read, { ram: [] });
+  t.deepEqual(
+    found.map(({ address, by, valid }) => ({ address, by, valid })),
+    [
+      { address: 0x7e2345, by: "acpi", valid: true },
+      { address: 0x9e620, by: "bios", valid: true },
+    ],
+  );
+  t.deepEqual(Buffer.from(found[0]!.bytes), sample);
+  t.true(reads.reduce((sum, [from, to]) => sum + to - from, 0) < 0x81000);
+});
+
+test("the root pointer in the extended BIOS data area counts", async (t) => {
+  const image = Buffer.alloc(2 * MIB);
+  image.writeUInt16LE(0x7f00, 0x40e);
+  rsdp(0x110000).copy(image, 0x7f010);
+  rootTable("RSDT", [0x111000]).copy(image, 0x110000);
+  sample.copy(image, 0x111000);
+  t.like((await searchIbft(machine(image).read))[0], { address: 0x111000, by: "acpi" });
+});
+
+for (const [title, at, pieces] of [
+  ["near the top of RAM", 63 * MIB, 1],
+  ["at the bottom of RAM", MIB, 16],
+  ["across the border of two pieces", 60 * MIB - 16, 2],
+] as const) {
+  test(`under UEFI a root pointer ${title} is found, from the top down in pieces`, async (t) => {
+    const image = Buffer.alloc(64 * MIB);
+    rsdp(0, at + 0x1000).copy(image, at);
+    rootTable("XSDT", [at + 0x2000]).copy(image, at + 0x1000);
+    sample.copy(image, at + 0x2000);
+    const { read, reads } = machine(image);
+    const found = await searchIbft(read, { ram: [{ from: 0, to: 64 * MIB }], piece: 4 * MIB });
+    t.deepEqual(
+      found.map(({ address, valid }) => [address, valid]),
+      [[at + 0x2000, true]],
+    );
+    t.is(reads.filter(([from, to]) => to - from >= 3 * MIB).length, pieces);
+    t.true(reads.every(([from, to]) => to - from <= 4 * MIB + 64));
+  });
+}
+
+test("a stale root pointer does not end the search for the one that lists the table", async (t) => {
+  const image = Buffer.alloc(32 * MIB);
+  rsdp(0x1f00000).copy(image, 0x1e00000);
+  rootTable("RSDT", [0x1f01000]).copy(image, 0x1f00000);
+  image.write("FACP", 0x1f01000);
+  rsdp(0xfffffff0).copy(image, 0x1e00100);
+  rsdp(0, 0x300000).copy(image, 0x200000);
+  rootTable("XSDT", [0x301000]).copy(image, 0x300000);
+  sample.copy(image, 0x301000);
+  const found = await searchIbft(machine(image).read, { ram: [{ from: MIB, to: 32 * MIB }], piece: MIB });
+  t.deepEqual(
+    found.map(({ address }) => address),
+    [0x301000],
+  );
+});
+
+test("a search can be stopped", async (t) => {
+  const stop = new AbortController();
+  const { read } = machine(Buffer.alloc(8 * MIB));
+  const counted = async (address: number, length: number) => {
+    if (length === MIB) stop.abort(new Error("enough"));
+    return await read(address, length);
+  };
+  await t.throwsAsync(
+    searchIbft(counted, { ram: [{ from: 0, to: 8 * MIB }], piece: MIB, signal: stop.signal }),
+    { message: "enough" },
+  );
 });
