@@ -65,6 +65,8 @@ export interface VersionEvent {
   readonly kind: "version";
   readonly build: number;
   readonly checked: boolean;
+  /** `boot`: a boot manager or loader that is debugged itself, before there is a kernel. */
+  readonly system: "kernel" | "boot";
   readonly machine: string;
   readonly architecture?: string;
   readonly protocol: number;

@@ -3,6 +3,7 @@ import { answerPrompt, readDebugIo } from "./debug-io.ts";
 import { KdError } from "./errors.ts";
 import type { BugcheckEvent, KdEvent, KdSummary, LostEvent } from "./events.ts";
 import { refuseFileIo } from "./file-io.ts";
+import { readDebuggerData, readProcesses } from "./kernel-memory.ts";
 import { KdLink } from "./link.ts";
 import { PacketObserver } from "./packet-observer.ts";
 import { PacketType, type DataPacket } from "./packet.ts";
@@ -28,6 +29,11 @@ export interface KdHostOptions {
    * ever came. Without this option a quiet kernel is waited for as long as the line is open.
    */
   readonly quietMs?: number | undefined;
+  /**
+   * How long the first packet may take where that is another time: firmware and boot loader come before the kernel.
+   * `Infinity` waits as long as the line is open.
+   */
+  readonly firstPacketMs?: number | undefined;
   /** How long a stopped kernel may take to answer a request. */
   readonly replyMs?: number | undefined;
   /** Ends the host and closes the line. */
@@ -89,7 +95,7 @@ export class KdHost implements AsyncDisposable {
       lost: (reason, message) => this.#lose(reason, message),
       done: () => this.#end(),
     });
-    this.#quiet = this.#watchQuiet(options.quietMs);
+    this.#quiet = this.#watchQuiet(options.quietMs, options.firstPacketMs);
     stream.on("data", (chunk: Buffer) => this.#receive(chunk));
     stream.on("error", (error) => this.#lose("closed", `the line broke: ${error.message}`));
     stream.on("close", () => this.#lose("closed", "the line was closed"));
@@ -147,6 +153,28 @@ export class KdHost implements AsyncDisposable {
   async resume(): Promise<void> {
     this.#quiet.heard();
     await this.#stops.resume();
+  }
+
+  /**
+   * The names of the processes that run, read in a stop as short as the line allows.
+   *
+   * @throws {KdError} KD_MISFIT where the process list does not have the form known here; what `breakIn` and the
+   *   methods of `StoppedKernel` throw; or the reason of `signal`
+   */
+  async processes(options: { readonly signal?: AbortSignal | undefined } = {}): Promise<readonly string[]> {
+    const kernel = await this.breakIn(options);
+    try {
+      const version = this.version ?? (await kernel.version());
+      const data = await readDebuggerData(kernel, version);
+      if (data === undefined)
+        throw new KdError(
+          "KD_MISFIT",
+          "the kernel's debugger data is not where its version says, or encoded",
+        );
+      return await readProcesses(kernel, version, data);
+    } finally {
+      await this.resume();
+    }
   }
 
   /** Tells the modules and processes of the kernel's own lists, while it is held. */
@@ -211,23 +239,28 @@ export class KdHost implements AsyncDisposable {
     this.#stopBreakIn = this.#schedule(breakInMs, () => this.#askToStop(count + 1));
   }
 
-  #watchQuiet(limit: number | undefined): QuietWatch {
+  #watchQuiet(limit: number | undefined, first: number | undefined): QuietWatch {
     const quietMs = limit ?? defaultQuietMs;
+    const firstMs = first ?? quietMs;
     const seconds = `${quietMs / 1000} s`;
     const lose = (reason: LostEvent["reason"], message: string) => {
       if (limit !== undefined && this.#stops.kernel === undefined) this.#lose(reason, message);
     };
-    return new QuietWatch(this.#schedule, quietMs, {
-      neverSpoke: () => lose("never-spoke", `the kernel has not sent one packet in ${seconds}`),
-      probe: () => this.#probe(limit !== undefined),
-      silent: (answered) =>
-        lose(
-          "silent",
-          answered
-            ? `the kernel runs, but has said nothing for twice ${seconds}`
-            : `the kernel has said nothing for ${seconds} and does not stop when asked to`,
-        ),
-    });
+    return new QuietWatch(
+      this.#schedule,
+      { quietMs, firstMs },
+      {
+        neverSpoke: () => lose("never-spoke", `the kernel has not sent one packet in ${firstMs / 1000} s`),
+        probe: () => this.#probe(limit !== undefined),
+        silent: (answered) =>
+          lose(
+            "silent",
+            answered
+              ? `the kernel runs, but has said nothing for twice ${seconds}`
+              : `the kernel has said nothing for ${seconds} and does not stop when asked to`,
+          ),
+      },
+    );
   }
 
   /** A kernel that came as far as its session is at work or waits for somebody, and is left alone. */

@@ -1,3 +1,4 @@
+import { KdError } from "./errors.ts";
 import type { StoppedKernel } from "./stopped-kernel.ts";
 import type { KdVersion } from "./version.ts";
 
@@ -85,9 +86,18 @@ export async function readModules(
   return modules;
 }
 
+/** The first process of every kernel. Its record tells where names stand, which differs between versions. */
+const firstProcess = "System\0";
+/** Image file names have 15 characters at most, and a NUL. */
+const nameLength = 16;
+/** From the list's link to the end of the name: 0x1a0 bytes at most in Windows 2000 to 11. */
+const recordLength = 0x300;
+
 /**
- * The names of the running processes. Where a process record keeps its name differs between versions, so the name is
- * looked for behind the list's link: the first text that ends in `.exe`, or the word `System`.
+ * The names of the running processes, in the order of their creation. The name's place is taken from the first record, which
+ * is always that of `System`, and has to hold a name in every other one.
+ *
+ * @throws {KdError} KD_MISFIT where it does not
  */
 export async function readProcesses(
   kernel: StoppedKernel,
@@ -95,12 +105,32 @@ export async function readProcesses(
   data: DebuggerData,
 ): Promise<readonly string[]> {
   const names: string[] = [];
-  for await (const entry of listEntries(kernel, version, data.processList)) {
-    const record = (await kernel.readVirtual(entry, 0x200)).toString("latin1");
-    const name = /[\x21-\x7e]{1,11}\.exe(?=\0)|System(?=\0)|Idle(?=\0)/i.exec(record)?.[0];
-    if (name !== undefined) names.push(name);
+  let place: number | undefined;
+  let entry = await readPointer(kernel, version, data.processList);
+  for (let count = 0; count < maxEntries && entry !== data.processList && entry !== 0n; count++) {
+    const length = place === undefined ? recordLength : place + nameLength;
+    const record = await kernel.readVirtual(entry, length);
+    if (place === undefined) {
+      place = record.indexOf(firstProcess, 2 * version.pointers, "latin1");
+      if (place < 0) throw processMisfit(version, `its first process is not ${firstProcess.slice(0, -1)}`);
+    }
+    const name = /^[\x20-\x7e]{1,15}(?=\0|$)/.exec(
+      record.toString("latin1", place, place + nameLength - 1),
+    )?.[0];
+    if (name === undefined)
+      throw processMisfit(version, `process ${count} has no name where the first one has it`);
+    names.push(name);
+    entry = record.length < version.pointers ? 0n : pointerAt(version, record, 0);
   }
   return names;
+}
+
+function processMisfit({ build, architecture, machine }: KdVersion, what: string): KdError {
+  const system = `build ${build} ${architecture ?? `machine 0x${machine.toString(16)}`}`;
+  return new KdError(
+    "KD_MISFIT",
+    `the kernel's process list does not have the form known here (${system}): ${what}`,
+  );
 }
 
 /** The addresses of a doubly linked list's entries, without its head. */

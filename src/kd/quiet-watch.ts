@@ -21,11 +21,16 @@ export class QuietWatch {
   #probed = false;
   #answered = false;
 
-  constructor(schedule: Schedule, quietMs: number, actions: QuietActions) {
+  /** `firstMs` is how long the kernel's first word may take; what comes before a kernel takes its own time. */
+  constructor(
+    schedule: Schedule,
+    times: { readonly quietMs: number; readonly firstMs: number },
+    actions: QuietActions,
+  ) {
     this.#schedule = schedule;
-    this.#quietMs = quietMs;
+    this.#quietMs = times.quietMs;
     this.#actions = actions;
-    this.#wait(quietMs, () => this.#actions.neverSpoke());
+    this.#wait(times.firstMs, () => this.#actions.neverSpoke());
   }
 
   /** Whether the next stop is the answer to the probe. */
@@ -61,6 +66,6 @@ export class QuietWatch {
 
   #wait(milliseconds: number, call: () => void): void {
     this.#stopTimer();
-    this.#stopTimer = this.#schedule(milliseconds, call);
+    this.#stopTimer = Number.isFinite(milliseconds) ? this.#schedule(milliseconds, call) : () => {};
   }
 }

@@ -27,6 +27,8 @@ export interface StopHandlerOptions {
 const stuckAfter = 3;
 const resetTries = 3;
 const resetMs = 3000;
+/** The kind of system in a version's major number that boot managers and loaders have. */
+const bootDebugger = 4;
 
 /** Decides at each stop of the kernel what is read, whether it goes on, and when that makes no sense any more. */
 export class StopHandler {
@@ -153,6 +155,7 @@ export class StopHandler {
       kind: "version",
       build: version.build,
       checked: (version.major & 0xff) === 0x0c,
+      system: version.major >>> 8 === bootDebugger ? "boot" : "kernel",
       machine: hex(version.machine, 4),
       ...(version.architecture === undefined ? {} : { architecture: version.architecture }),
       protocol: version.protocol,

@@ -47,13 +47,13 @@ export class StopInspector {
 
   /** Tells the kernel's own lists. */
   async lists(kernel: StoppedKernel, version: KdVersion): Promise<void> {
-    const event = await this.#attempt(async () => {
-      const modules = await readModules(kernel, version);
+    const modules = await this.#attempt(() => readModules(kernel, version));
+    if (modules === undefined) return;
+    const processes = await this.#attempt(async () => {
       const data = await readDebuggerData(kernel, version);
-      const processes = data === undefined ? [] : await readProcesses(kernel, version, data);
-      return { kind: "kernel" as const, modules: modules.map(describeModule), processes };
+      return data === undefined ? [] : readProcesses(kernel, version, data);
     });
-    if (event !== undefined) this.#tell(event);
+    this.#tell({ kind: "kernel", modules: modules.map(describeModule), processes: processes ?? [] });
   }
 
   /** Lets the kernel go on, behind the instruction that stopped it where that is needed. */
