@@ -8,7 +8,11 @@ export type Source =
   | "memory"
   | "target"
   | "netboot"
-  | "preflight";
+  | "preflight"
+  | "firmware"
+  | "kd"
+  | "ems"
+  | "probe";
 
 /** One thing seen at one moment: JSON values only, never a secret. */
 export interface Observation {

@@ -1,5 +1,5 @@
 import type { Clock } from "#core";
-import { formatRootPath, Netboot } from "#netboot";
+import { formatRootPath, Netboot, type BootSettings } from "#netboot";
 import type { Timeline } from "#harness/observe";
 import type { RunPlan } from "./plan.ts";
 
@@ -10,7 +10,7 @@ export async function startNetboot(
   clock: Clock,
   signal: AbortSignal,
 ): Promise<Netboot> {
-  const { nics, network, initiatorName } = plan;
+  const { nics, network } = plan;
   const wires = network.kind === "private" ? network.wires : [];
   return await Netboot.start({
     interfaces: wires.map(({ name, address }) => ({
@@ -21,11 +21,8 @@ export async function startNetboot(
     dhcp: {
       reservations: nics.map(({ mac, address }, index) => ({
         mac,
-        address,
-        ...(index === 0 && {
-          rootPath: rootPathOf(plan),
-          initiatorName,
-        }),
+        ...(!address.includes(":") && { address }),
+        ...(index === 0 && plan.scenario.firmware === "ipxe" && ipxeSettings(plan)),
       })),
     },
     ra: { prefixes: wires.map(({ ipv6 }) => ipv6.replace(/::1\/64$/, "::")) },
@@ -33,6 +30,21 @@ export async function startNetboot(
     report: timeline.reporter("netboot"),
     signal,
   });
+}
+
+function ipxeSettings(plan: RunPlan): BootSettings {
+  const { chap } = plan.target;
+  return {
+    rootPath: rootPathOf(plan),
+    initiatorName: plan.initiatorName,
+    ...(chap && {
+      ipxe: {
+        username: chap.user,
+        password: chap.secret,
+        ...(chap.mutual && { reverseUsername: chap.mutual.user, reversePassword: chap.mutual.secret }),
+      },
+    }),
+  };
 }
 
 /** Where the guest's firmware finds the disk. On QEMU's user-mode network the port is known only once it is open. */

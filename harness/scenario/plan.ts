@@ -2,8 +2,10 @@ import path from "node:path";
 import { LabError, UsageError } from "#core";
 import { userNetwork } from "#harness/network";
 import { timeScale } from "#harness/qemu-launcher";
-import { parseIscsiUrl } from "#initiator";
+import { parseIscsiUrl, type ChapOptions } from "#initiator";
 import type { GuestManifest, PreparedGuest } from "#vm-images";
+import { chapOf, type ChapSecrets } from "./chap.ts";
+import { checkTables } from "./emulated-carriers.ts";
 import type { Scenario } from "./schema.ts";
 
 /** Version of `plan.json`; raised when the meaning of its fields changes. */
@@ -15,7 +17,7 @@ export interface PlannedNic {
   readonly mac: string;
   /** The TAP device's name; undefined on QEMU's user-mode network. */
   readonly wire?: string;
-  /** What the DHCP server gives it. */
+  /** What the DHCP server gives it, or the emulated firmware's table. */
   readonly address: string;
 }
 
@@ -26,6 +28,8 @@ export interface PlannedTarget {
   readonly host: string;
   readonly port: number;
   readonly lun: number;
+  /** Who may log in, and how the target proves itself. */
+  readonly chap?: ChapOptions;
 }
 
 /** Everything decided before a run: printable, and enough to run again. */
@@ -59,9 +63,15 @@ export interface HostFacts {
   readonly accel: RunPlan["accel"];
   /** What `whyNoWires` says. */
   readonly noWires?: string | undefined;
+  readonly chapSecrets?: ChapSecrets;
 }
 
-/** Decides addresses, names and limits. The same scenario on the same host gives the same plan, but for the folder. */
+/**
+ * Decides addresses, names and limits. The same scenario on the same host gives the same plan, but for the folder and
+ * for secrets that are made up.
+ *
+ * @throws UsageError GUEST_FIRMWARE, NO_SECRET; IBFT_SPEC for a table that no system boots from, unless it is meant
+ */
 export function planRun(
   scenario: Scenario,
   guest: { manifest: GuestManifest; prepared: PreparedGuest },
@@ -76,7 +86,8 @@ export function planRun(
     );
   }
   const userMode = host.noWires;
-  return {
+  const family = scenario.addresses;
+  const plan: RunPlan = {
     formatVersion: PLAN_FORMAT,
     scenario,
     folder: path.resolve(folder),
@@ -90,18 +101,25 @@ export function planRun(
       model: nic.model,
       mac: nic.mac?.toLowerCase() ?? `52:54:00:5a:4e:${(index + 1).toString(16).padStart(2, "0")}`,
       ...(userMode === undefined
-        ? { wire: wireName(index), address: `10.77.${index}.100` }
+        ? { wire: wireName(index), address: guestAddress(index, family) }
         : { address: userNetwork().guestAddress }),
     })),
-    target: plannedTarget(scenario, userMode !== undefined),
+    target: plannedTarget(scenario, userMode !== undefined, host.chapSecrets),
     initiatorName,
     timeoutMs: (scenario.timeout ?? 60 * timeScale(host.accel.kind)) * 1000,
   };
+  if (scenario.firmware === "emulated") checkTables(plan);
+  return plan;
 }
 
 /** Names as RFC 7143, section 4.2.7.4, has them, the same in every run, so that captures of two runs compare. */
 const targetName = "iqn.2026-11.lab.sanlab:disk";
 const initiatorName = "iqn.2026-11.lab.sanlab:guest";
+
+function guestAddress(index: number, family: Scenario["addresses"]): string {
+  if (family === "ipv4") return `10.77.${index}.100`;
+  return index === 0 ? "fd77::100" : `fd77:${index}::100`;
+}
 
 const wireName = (index: number) => `lab${index}`;
 
@@ -110,30 +128,34 @@ function wire(nic: Scenario["nics"][number], index: number): PlannedWire {
   return {
     name: wireName(index),
     address: `10.77.${index}.1/24`,
-    ipv6: `fd77:${index}::1/64`,
+    ipv6: index === 0 ? "fd77::1/64" : `fd77:${index}::1/64`,
     clampCwnd: nic.model === "rtl8139" || nic.model === "ne2k",
   };
 }
 
-function plannedTarget(scenario: Scenario, userMode: boolean): PlannedTarget {
-  if (scenario.target.startsWith("iscsi:")) {
-    const { target = "", host, port, lun } = parseIscsiUrl(scenario.target);
+function plannedTarget(scenario: Scenario, userMode: boolean, secrets?: ChapSecrets): PlannedTarget {
+  const url = scenario.target.startsWith("iscsi:") ? parseIscsiUrl(scenario.target) : undefined;
+  const chap = chapOf(scenario.chap, url?.user, secrets);
+  if (url !== undefined) {
+    const { target = "", host, port, lun } = url;
     return {
       kind: "external",
       iqn: target,
       host: isLoopback(host) ? userNetwork().hostAddress : host,
       port,
       lun,
+      ...(chap && { chap }),
     };
   }
   return {
     kind: scenario.target === "tgt" ? "tgt" : "embedded",
     iqn: targetName,
     // On the user-mode network the runner takes a free port of the host's loopback.
-    host: userMode ? userNetwork().hostAddress : "10.77.0.1",
+    host: userMode ? userNetwork().hostAddress : scenario.addresses === "ipv6" ? "fd77::1" : "10.77.0.1",
     port: userMode ? 0 : 3260,
     // tgtd keeps LUN 0 for its controller.
     lun: scenario.target === "tgt" ? 1 : 0,
+    ...(chap && { chap }),
   };
 }
 
@@ -147,6 +169,12 @@ export function whyNoWires(scenario: Scenario, noPrivateNetwork: string | undefi
   const external = scenario.target.startsWith("iscsi:");
   const reason = external ? "the target lies outside the lab's private network" : noPrivateNetwork;
   if (reason === undefined) return undefined;
+  if (scenario.addresses === "ipv6") {
+    throw new LabError(
+      "NEEDS_PRIVATE_NETWORK",
+      `addresses: ipv6 needs a private network, and ${reason}; see 'sanlab doctor'`,
+    );
+  }
   const lost = scenario.nics.find((nic) => nic.model !== "e1000" && nic.model !== "virtio");
   if (lost !== undefined) {
     throw new LabError(

@@ -19,11 +19,12 @@ export async function checkTarget(
   timeline: Timeline,
   signal: AbortSignal,
 ): Promise<void> {
-  const { iqn, lun } = plan.target;
+  const { iqn, lun, chap } = plan.target;
   await using session = await Session.login({
     ...portal,
     target: iqn,
     initiator: plan.initiatorName,
+    ...(chap && { chap }),
     recovery: { attempts: 0 },
     report: timeline.reporter("preflight"),
     signal,

@@ -4,13 +4,15 @@ import { createWire, type Wire } from "#harness/network";
 import { machineReporter, Timeline, watchWire } from "#harness/observe";
 import { launchMachine } from "#harness/qemu-launcher";
 import type { PhaseId, RunEnd } from "#harness/verdict";
-import { captureName, machineOf } from "./boot-machine.ts";
+import { captureName, machineOf, type MachineParts } from "./boot-machine.ts";
 import { bootScriptFolder } from "./boot-script.ts";
 import { startNetboot } from "./boot-services.ts";
 import { conclude, type Judgement } from "./conclude.ts";
+import { startEmulatedFirmware } from "./emulated-firmware.ts";
+import { fenceAtHandOver } from "./hand-over.ts";
 import type { PlannedWire, RunPlan } from "./plan.ts";
 import { checkTarget } from "./preflight.ts";
-import { startTarget } from "./start-target.ts";
+import { startTarget, type Portal } from "./start-target.ts";
 import { watchBoot } from "./watch-boot.ts";
 
 export interface RunOptions {
@@ -46,6 +48,8 @@ export async function runPlan(plan: RunPlan, options: RunOptions = {}): Promise<
     scenario: plan.scenario.name,
     reach: plan.scenario.expect.reach,
     macs: plan.nics.map((nic) => nic.mac),
+    firmware: plan.scenario.firmware,
+    uefi: plan.scenario.uefi,
     portal: { host: plan.target.host, port: plan.target.port },
     target: plan.target.iqn,
     markers: plan.guest.manifest.markers,
@@ -82,14 +86,14 @@ async function boot(plan: RunPlan, { lab, timeline, clock, options }: Run): Prom
   options.onStep?.("logs in to it once by itself");
   await checkTarget(plan, portal, timeline, signal);
   if (plan.network.kind === "private") lab.own(await startNetboot(plan, timeline, clock, signal));
-  const userBoot = plan.network.kind === "user" ? await bootScriptFolder(plan, portal, lab) : undefined;
+  const parts = await bootFirmware(plan, portal, lab, timeline);
   const captures = [];
   for (const nic of plan.nics.keys()) {
     captures.push(lab.own(await watchWire(lab.path(captureName(nic)), nic, timeline, clock)));
   }
   options.onStep?.(`starts QEMU (${plan.accel.kind}: ${plan.accel.reason})`);
   const machine = lab.own(
-    await launchMachine(machineOf(plan, userBoot), {
+    await launchMachine(machineOf(plan, parts), {
       runDir: lab.folder,
       tapFds: wires.flatMap((wire) => wire.tapFd ?? []),
       signal,
@@ -97,7 +101,22 @@ async function boot(plan: RunPlan, { lab, timeline, clock, options }: Run): Prom
     }),
   );
   for (const wire of wires) wire.handOver();
+  parts.emulated?.started();
+  await using _fence = parts.emulated && fenceAtHandOver(plan, parts.emulated, machine, { lab, timeline });
   await watchBoot(plan, machine, captures, { lab, timeline, onPhase: options.onPhase });
+}
+
+/** What takes the machine to its disk. iPXE comes with QEMU; on the user-mode network it needs a script. */
+async function bootFirmware(
+  plan: RunPlan,
+  portal: Portal,
+  lab: Lab,
+  timeline: Timeline,
+): Promise<MachineParts> {
+  if (plan.scenario.firmware === "emulated") {
+    return { emulated: await startEmulatedFirmware(plan, portal, lab, timeline) };
+  }
+  return plan.network.kind === "user" ? { userBoot: await bootScriptFolder(plan, portal, lab) } : {};
 }
 
 async function layWires(

@@ -2,6 +2,7 @@ import { z } from "zod";
 import { errorMessage } from "#core";
 import { parseIscsiUrl } from "#initiator";
 import { phaseIds, type PhaseId } from "#harness/verdict";
+import { chapSchema, contradictions, emulatedSchema, ibftSchema } from "./emulated-schema.ts";
 
 const macAddress = z
   .string()
@@ -55,8 +56,7 @@ const reachSchema = z
   .default("login")
   .transform((reach): PhaseId => (reach === "login" ? "P17" : reach));
 
-/** What to boot and how: the content of a scenario file. */
-export const scenarioSchema = z.strictObject({
+const scenarioShape = z.strictObject({
   name: z
     .string()
     .regex(/^[\w.-]{1,80}$/, "letters, digits, dot, dash and underscore only")
@@ -68,9 +68,13 @@ export const scenarioSchema = z.strictObject({
     .default("debian-mini")
     .describe("A guest of vm-images, or the path of a raw disk image"),
   nics: z.array(nicSchema).min(1).max(8).prefault([{}]).describe("The first one boots"),
-  firmware: z.enum(["ipxe"]).default("ipxe").describe("Who logs in first and leaves the iBFT"),
+  firmware: z.enum(["ipxe", "emulated"]).default("ipxe").describe("Who logs in first and leaves the iBFT"),
   uefi: z.boolean().default(false).describe("OVMF instead of SeaBIOS"),
+  addresses: z.enum(["ipv4", "ipv6"]).default("ipv4").describe("The family by which the disk is reached"),
   target: targetSchema,
+  chap: chapSchema,
+  emulated: emulatedSchema.optional(),
+  ibft: ibftSchema.optional(),
   machine: machineSchema.prefault({}),
   expect: z.strictObject({ reach: reachSchema }).prefault({}),
   timeout: z
@@ -79,6 +83,12 @@ export const scenarioSchema = z.strictObject({
     .max(86_400)
     .optional()
     .describe("Seconds for the whole boot; when left out, a minute under KVM and five under TCG"),
+});
+
+/** What to boot and how: the content of a scenario file. */
+export const scenarioSchema = scenarioShape.check((context) => {
+  for (const { path, message } of contradictions(context.value))
+    context.issues.push({ code: "custom", path: [...path], message, input: context.value });
 });
 
 /** What somebody wrote. */

@@ -15,7 +15,7 @@ export interface Portal {
 
 /** Starts the target that the plan names, in the lab's keeping; one that is there already is only named. */
 export async function startTarget(plan: RunPlan, lab: Lab, timeline: Timeline): Promise<Portal> {
-  const { kind, host, port } = plan.target;
+  const { kind, host, port, chap } = plan.target;
   if (kind === "external") return parseIscsiUrl(plan.scenario.target);
   const listenHost = plan.network.kind === "private" ? host : "127.0.0.1";
   if (kind === "tgt")
@@ -25,13 +25,26 @@ export async function startTarget(plan: RunPlan, lab: Lab, timeline: Timeline): 
     await Target.listen({
       iqn: plan.target.iqn,
       luns: [{ lun: plan.target.lun, device: disk }],
+      ...(chap && {
+        auth: { users: { [chap.user]: chap.secret }, ...(chap.mutual && { mutual: chap.mutual }) },
+      }),
       host: listenHost,
       port,
+      portals: furtherPortals(plan),
       report: timeline.reporter("target"),
       signal: lab.signal,
     }),
   );
   return target.address;
+}
+
+/** A table may lead further NICs to the same disk. */
+function furtherPortals({ network, scenario, target }: RunPlan): readonly { host: string; port: number }[] {
+  if (network.kind !== "private" || scenario.firmware !== "emulated") return [];
+  return network.wires.slice(1).map(({ address, ipv6 }) => ({
+    host: (scenario.addresses === "ipv6" ? ipv6 : address).split("/")[0] ?? "",
+    port: target.port,
+  }));
 }
 
 /** The guest's disk, which nobody may write to, under a copy-on-write layer of this run. */

@@ -7,7 +7,8 @@ import { listGuests } from "#vm-images";
 /** The options of `sanlab boot`, as commander gives them. */
 export interface BootOptions {
   readonly nic?: readonly NonNullable<NonNullable<ScenarioSource["nics"]>[number]["model"]>[];
-  readonly firmware?: "ipxe";
+  readonly firmware?: "ipxe" | "emulated";
+  readonly ibft?: "acpi" | "rom";
   readonly uefi?: true;
   readonly target?: string;
   readonly accel?: "auto" | "kvm" | "tcg";
@@ -20,12 +21,13 @@ export interface BootOptions {
 
 /** The scenario that a command line means: a file's, or one for a guest or image, with the options on top. */
 export async function scenarioOf(what: string, options: BootOptions): Promise<Scenario> {
-  const { nic, firmware, uefi, target, accel, memory, timeout } = options;
+  const { nic, firmware, ibft, uefi, target, accel, memory, timeout } = options;
   const base = /\.ya?ml$/.test(what) ? await scenarioFile(what) : { guest: await guestOf(what, "") };
   const source: ScenarioSource = {
     ...base,
     ...(nic && { nics: nic.map((model) => ({ model })) }),
     ...(firmware && { firmware }),
+    ...(ibft && { ibft: { ...base.ibft, carrier: ibft } }),
     ...(uefi && { uefi }),
     ...(target !== undefined && { target }),
     ...(timeout !== undefined && { timeout }),

@@ -63,7 +63,15 @@ async function prepare(
     scenario: scenario.name,
     ...(options.out !== undefined && { out: options.out }),
   });
-  return { plan: planRun(scenario, { manifest, prepared }, { accel, noWires }, folder), support };
+  return {
+    plan: planRun(scenario, { manifest, prepared }, { accel, noWires, chapSecrets: chapSecrets() }, folder),
+    support,
+  };
+}
+
+/** As for `sanlab iscsi`: never from the command line. */
+function chapSecrets() {
+  return { own: process.env["SANLAB_CHAP_SECRET"], mutual: process.env["SANLAB_MUTUAL_CHAP_SECRET"] };
 }
 
 async function accelerator(scenario: Scenario, signal: AbortSignal): Promise<RunPlan["accel"]> {

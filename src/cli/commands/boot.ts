@@ -12,7 +12,13 @@ export function command(): Command {
     .addOption(
       new Option("--nic <model>", "network card; once for each").choices(nicModels).argParser(collect),
     )
-    .addOption(new Option("--firmware <kind>", "who boots from the disk first").choices(["ipxe"]))
+    .addOption(new Option("--firmware <kind>", "who boots from the disk first").choices(["ipxe", "emulated"]))
+    .addOption(
+      new Option(
+        "--ibft <carrier>",
+        "how an emulated boot carries its table; default rom on a BIOS, acpi under UEFI",
+      ).choices(["acpi", "rom"]),
+    )
     .option("--uefi", "OVMF instead of SeaBIOS")
     .option("--target <target>", "embedded, tgt, or the iscsi:// URL of one that is there")
     .addOption(new Option("--accel <kind>", "QEMU's accelerator").choices(["auto", "kvm", "tcg"]))
@@ -27,6 +33,7 @@ export function command(): Command {
 Examples:
   sanlab boot                                  the small Debian guest, with an e1000
   sanlab boot --nic virtio --uefi
+  sanlab boot --firmware emulated              sanlab plays the boot firmware and writes the table itself
   sanlab boot --target tgt                     from Debian's tgtd instead of sanlab's own target
   sanlab boot night.yaml --json
 
