@@ -22,6 +22,7 @@ export { qemuArguments, type MachineFiles } from "./qemu-arguments.ts";
 export { unplugId } from "./disk-arguments.ts";
 export { launchMachine, type LaunchOptions } from "./launch.ts";
 export type { MachineExit, RunningMachine } from "./running-machine.ts";
+export type { Picture } from "./screen.ts";
 export { Qmp, QmpError, type QmpEvent } from "./qmp.ts";
 export { SerialPort, type LineListener, type SerialMatch } from "./serial-port.ts";
 export { probeAccelerator, timeScale, type AcceleratorChoice, type ProbeOptions } from "./accelerator.ts";

@@ -83,10 +83,10 @@ async function assemble(
   return machine;
 }
 
-/** `serial.log` is the console's; every other port is named. */
+/** `serial.log` is the console's; every other port is named, the bytes of a debugger `kd.raw`. */
 function serialLog(serial: MachineSpec["serials"][number]): string {
   if (serial.name === "console") return "serial.log";
-  return `serial-${serial.name}.${serial.kind === "text" ? "log" : "raw"}`;
+  return serial.kind === "text" ? `serial-${serial.name}.log` : `${serial.name}.raw`;
 }
 
 async function privateCopy(from: string, to: string): Promise<void> {

@@ -7,7 +7,7 @@ import type { MachineSpec } from "./machine-spec.ts";
 import { uefiVariables } from "./qemu-arguments.ts";
 import { lastLine, type ProcessExit, type QemuProcess } from "./qemu-process.ts";
 import type { Qmp } from "./qmp.ts";
-import { readScreenText, saveScreenshot } from "./screen.ts";
+import { readPicture, readScreenText, saveScreenshot, type Picture } from "./screen.ts";
 import type { SerialPort } from "./serial-port.ts";
 import { unplug } from "./unplug.ts";
 import type { Wait } from "./waiting.ts";
@@ -64,6 +64,11 @@ export class RunningMachine implements AsyncDisposable {
     const file = path.join(this.#parts.runDir, name);
     await saveScreenshot(this.qmp, file, wait);
     return readFile(file);
+  }
+
+  /** The dots of the display. */
+  picture(wait: Wait = {}): Promise<Picture> {
+    return readPicture(this.qmp, this.#parts.runDir, wait);
   }
 
   /** The 25 lines of the VGA text screen, exactly; undefined in a graphics mode or without a display. */

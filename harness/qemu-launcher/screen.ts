@@ -1,4 +1,4 @@
-import { open, rm } from "node:fs/promises";
+import { open, readFile, rm } from "node:fs/promises";
 import path from "node:path";
 import type { GuestMemory } from "./guest-memory.ts";
 import type { Qmp } from "./qmp.ts";
@@ -11,6 +11,23 @@ const textMemory = 0xb_8000;
 /** Writes what the guest's display shows to a PNG file. */
 export async function saveScreenshot(qmp: Qmp, file: string, wait: Wait = {}): Promise<void> {
   await qmp.execute("screendump", { filename: file, format: "png" }, wait);
+}
+
+/** A display's dots as they are: three bytes (red, green, blue) each, row by row. */
+export interface Picture {
+  readonly width: number;
+  readonly height: number;
+  readonly dots: Buffer;
+}
+
+/** What the guest's display shows. */
+export async function readPicture(qmp: Qmp, runDir: string, wait: Wait = {}): Promise<Picture> {
+  return withScreendump(qmp, runDir, wait, async (file) => {
+    const bytes = await readFile(file);
+    const [header = "", width, height] = portablePixmap.exec(bytes.toString("latin1", 0, 64)) ?? [];
+    if (width === undefined || height === undefined) throw new Error("QEMU's screen dump is no pixmap");
+    return { width: Number(width), height: Number(height), dots: bytes.subarray(header.length) };
+  });
 }
 
 /**
@@ -42,11 +59,25 @@ function looksLikeText(cells: Buffer): boolean {
 
 /** VGA text modes of 80x25 cells have 400 lines of 720 or 640 dots; no graphics mode in use has. */
 async function isTextMode(qmp: Qmp, runDir: string, wait: Wait): Promise<boolean> {
+  return withScreendump(qmp, runDir, wait, async (file) => {
+    const [, width, height] = portablePixmap.exec(await head(file)) ?? [];
+    return height === "400" && (width === "720" || width === "640");
+  });
+}
+
+/** The header of QEMU's screen dumps: binary dots of one byte a colour. */
+const portablePixmap = /^P6\s+(\d+)\s+(\d+)\s+255\s/;
+
+async function withScreendump<T>(
+  qmp: Qmp,
+  runDir: string,
+  wait: Wait,
+  look: (file: string) => Promise<T>,
+): Promise<T> {
   const file = path.join(runDir, `.screen-${process.hrtime.bigint()}`);
   try {
     await qmp.execute("screendump", { filename: file }, wait);
-    const [, width, height] = /^P6\s+(\d+)\s+(\d+)/.exec(await head(file)) ?? [];
-    return height === "400" && (width === "720" || width === "640");
+    return await look(file);
   } finally {
     await rm(file, { force: true });
   }

@@ -177,7 +177,7 @@ test.serial("a binary port passes bytes on untouched, also those from before it 
     if (bytes.length >= wanted.length + 3) break;
   }
   t.is(bytes, `${wanted}xyz`);
-  t.is(readFileSync(path.join(runDir, "serial-kd.raw"), "latin1"), bytes);
+  t.is(readFileSync(path.join(runDir, "kd.raw"), "latin1"), bytes);
   t.throws(() => machine.serial("console"), { code: "SERIAL_PORT" });
 });
 
