@@ -3,23 +3,34 @@ export const OUTPUT = `
 putchr: cmp al, 0x20          ; what is no printable character becomes a dot
         jb dot
         cmp al, 0x7e
-        jbe putc
+        jbe near putc
 dot:    mov al, '.'
 putc:   pusha
         push ax
         mov ah, 0x0e
         mov bx, 7
         int 0x10
-        mov cx, 0             ; waits for the serial port, though not for ever
+        cmp word [tries], 0   ; a port that was never ready is left alone
+        je mute
         mov dx, 0x3fd
-wait1:  in al, dx
+        mov bx, [tries]
+wait1:  mov cx, 0
+wait2:  in al, dx
         test al, 0x20
-        loope wait1
-        pop ax
+        loope wait2
+        jne ready
+        dec bx
+        jne wait1
+        mov [tries], bx
+mute:   pop ax
+        popa
+        ret
+ready:  pop ax
         mov dx, 0x3f8
         out dx, al
         popa
         ret
+tries:  dw 64                 ; times 65536 looks: some seconds
 puts:   lodsb
         test al, al
         je pret
@@ -29,7 +40,19 @@ pret:   ret
 crlf:   mov al, 13
         call putc
         mov al, 10
-        jmp short putc
+        call putc
+        cmp word [rows], 0
+        je nopage
+        inc word [rows]
+        cmp word [rows], 24
+        jb nopage
+        mov word [rows], 1
+        push ax
+        xor ah, ah
+        int 0x16
+        pop ax
+nopage: ret
+rows:   dw 0                  ; lines on this page, 0 where no one waits for keys
 putdec: pusha
         mov bx, 10
         xor cx, cx
@@ -62,7 +85,7 @@ puthex8:
         ret
 nibble: add al, '0'
         cmp al, '9'
-        jbe putc
+        jbe near putc
         add al, 39
         jmp putc
 `;

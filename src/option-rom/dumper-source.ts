@@ -37,9 +37,9 @@ failed: db "The floppy cannot be read.", 13, 10, 0
 `;
 
 /**
- * Finds every table between 512 KiB and 1 MiB and prints its fields, one `path=value` a line, to the screen and to
- * the first serial port (115200 8N1). es is the table's segment, bx the structure in it, si what to print of it, di
- * the field.
+ * Finds every table between 512 KiB and 1 MiB and every one that ACPI lists, and prints their fields, one `path=value`
+ * a line, to the screen and to the first serial port (115200 8N1); then, page by page, again for each key pressed. es is
+ * the table's segment, bx the structure in it, si what to print of it, di the field.
  */
 export const MAIN = `
 main:   mov dx, 0x3fb         ; the serial port: divisor 1, 8 bits, no parity
@@ -56,9 +56,10 @@ main:   mov dx, 0x3fb         ; the serial port: divisor 1, 8 bits, no parity
         out dx, al
         inc dx
         out dx, al
-        mov si, hello
+begin:  mov si, hello
         call puts
-
+        mov word [cur], 0x8000
+        mov word [count], 0
 scan:   mov ax, [cur]
         cmp ax, 0xa000        ; the VGA window holds no table
         jne look
@@ -74,9 +75,17 @@ look:   mov es, ax
         je found
         cmp word [es:di], 0x4942
         jne next
-found:  call table
+found:  mov ax, es
+        mov dx, ax
+        shl ax, 4
+        shr dx, 12
+        mov [alo], ax
+        mov [ahi], dx
+        mov word [how], lscan
+        call table
 next:   inc word [cur]
         jne scan
+        call acpi
         mov si, ltables
         call puts
         mov ax, [count]
@@ -84,17 +93,18 @@ next:   inc word [cur]
         call crlf
         mov si, bye
         call puts
-stop2:  hlt
-        jmp short stop2
+        xor ah, ah            ; a key
+        int 0x16
+        mov word [rows], 1
+        jmp begin
 
 table:  inc word [count]
         mov si, lat
         call puts
-        mov ax, es
-        call puthex16
-        mov al, '0'
-        call putc
+        call putaddress
         call crlf
+        mov si, [how]
+        call puts
         mov word [pnum], 0xffff
         mov word [pname], nempty
         mov di, 4
@@ -168,7 +178,25 @@ skip:   inc word [slot]
 toolong:
         mov si, llong
         call puts
-done:   ret
+        ret
+done:   mov bx, 48
+        mov bx, [es:bx+6]     ; the extensions
+        test bx, bx
+        je noext
+        mov ax, bx
+        add ax, 6
+        jb noext
+        cmp ax, [len]
+        ja noext
+        mov word [pnum], 0
+        mov word [pname], nextension
+        mov si, did
+        call fields
+        mov si, dblock
+        call fields
+        mov si, dextension
+        call fields
+noext:  ret
 
 fields: lodsb                 ; kind, offset, name with 0; a kind of 0 ends the list
         test al, al
@@ -199,156 +227,27 @@ nodot:  pop si
         jmp fields
 fret:   ret
 
-value:  mov al, [kind]
-        cmp al, 1
-        je vbyte
-        cmp al, 2
-        je vword
-        cmp al, 3
-        je vip
-        cmp al, 4
-        je near vmac
-        cmp al, 5
-        je near vpci
-        cmp al, 6
-        je near vlun
-        cmp al, 7
-        je near vstr
-        cmp al, 8
-        je near vsecret
-        xor ah, ah            ; 16 and more: so many characters, less 16
-        sub al, 16
-        mov cx, ax
-vchars: mov al, [es:di]
-        test al, al
-        je vcend
-        call putchr
-        inc di
-        loop vchars
-vcend:  ret
-vbyte:  mov al, [es:di]
-        xor ah, ah
-        jmp putdec
-vword:  mov ax, [es:di]
-        jmp putdec
-
-vip:    push di
-        mov cx, 16
-        xor al, al
-ipzero: or al, [es:di]
-        inc di
-        loop ipzero
-        pop di
-        test al, al
-        je vnone
-        push di
-        mov cx, 10
-        xor al, al
-ipmap:  or al, [es:di]
-        inc di
-        loop ipmap
-        pop di
-        test al, al
-        jne ip6
-        cmp word [es:di+10], 0xffff
-        jne ip6
-        add di, 12
-        mov cx, 4
-ip4:    mov al, [es:di]
-        xor ah, ah
-        call putdec
-        inc di
-        mov al, '.'
-        cmp cx, 1
-        je ip4end
-        call putc
-ip4end: loop ip4
-        ret
-ip6:    mov cx, 8
-ip6w:   mov ah, [es:di]
-        mov al, [es:di+1]
+putaddress:
+        mov ax, [ahi]
         call puthex16
-        add di, 2
-        mov al, ':'
-        cmp cx, 1
-        je ip6end
-        call putc
-ip6end: loop ip6w
-        ret
-vnone:  mov al, '-'
-        jmp putc
+        mov ax, [alo]
+        jmp puthex16
 
-vmac:   mov cx, 6
-mac1:   mov al, [es:di]
-        call puthex8
-        inc di
-        mov al, ':'
-        cmp cx, 1
-        je macend
-        call putc
-macend: loop mac1
-        ret
-vpci:   mov al, [es:di+1]
-        call puthex8
-        mov al, ':'
-        call putc
-        mov al, [es:di]
-        shr al, 3
-        call puthex8
-        mov al, '.'
-        call putc
-        mov al, [es:di]
-        and al, 7
-        xor ah, ah
-        jmp putdec
-vlun:   mov cx, 8
-lun1:   mov al, [es:di]
-        call puthex8
-        inc di
-        loop lun1
-        ret
-
-vstr:   mov cx, [es:di]
-        mov di, [es:di+2]
-        test di, di
-        je vnone
-        mov ax, di
-        add ax, cx
-        jb outside
-        cmp ax, [len]
-        ja outside
-        jcxz strend
-str1:   mov al, [es:di]
-        call putchr
-        inc di
-        loop str1
-strend: ret
-outside:
-        push si
-        mov si, lout
-        call puts
-        pop si
-        ret
-vsecret:
-        cmp word [es:di+2], 0
-        je near vnone
-        push si
-        mov si, lred
-        call puts
-        pop si
-        ret
-
-cur:    dw 0x8000
+cur:    dw 0
 count:  dw 0
+alo:    dw 0                  ; where the table lies
+ahi:    dw 0
+how:    dw 0
 len:    dw 0
 slot:   dw 0
 pname:  dw 0
 pnum:   dw 0
 kind:   db 0
 hello:  db "sanlab iBFT dumper", 13, 10, 0
-bye:    db "end", 13, 10, 0
+bye:    db "sanlab iBFT dumper: end", 13, 10, 0
 ltables: db "tables=", 0
 lat:    db "at=0x", 0
+lscan:  db "by=scan", 13, 10, 0
 lsum:   db "sum=", 0
 llong:  db "length=too long", 13, 10, 0
 lout:   db "(outside of the table)", 0
@@ -358,16 +257,5 @@ ncontrol: db "control", 0
 ninit:  db "initiator", 0
 nnic:   db "nic", 0
 ntarget: db "target", 0
-dheader: db 20, 0, "signature", 0, 2, 4, "length", 0, 1, 8, "revision", 0, 1, 9, "checksum", 0
-        db 22, 10, "oemId", 0, 24, 16, "oemTableId", 0, 0
-dblock: db 1, 1, "version", 0, 2, 2, "length", 0, 1, 4, "index", 0, 1, 5, "flags", 0, 0
-dcontrol: db 2, 6, "extensions", 0, 0
-dinit:  db 3, 6, "isns", 0, 3, 22, "slp", 0, 3, 38, "radius1", 0, 3, 54, "radius2", 0
-        db 7, 70, "name", 0, 0
-dnic:   db 3, 6, "ip", 0, 1, 22, "prefix", 0, 1, 23, "origin", 0, 3, 24, "gateway", 0
-        db 3, 40, "dns1", 0, 3, 56, "dns2", 0, 3, 72, "dhcp", 0, 2, 88, "vlan", 0
-        db 4, 90, "mac", 0, 5, 96, "pci", 0, 7, 98, "hostname", 0, 0
-dtarget: db 3, 6, "ip", 0, 2, 22, "port", 0, 6, 24, "lun", 0, 1, 32, "chapType", 0, 1, 33, "nic", 0
-        db 7, 34, "name", 0, 7, 38, "chapName", 0, 8, 42, "chapSecret", 0
-        db 7, 46, "reverseChapName", 0, 8, 50, "reverseChapSecret", 0, 0
+nextension: db "extension", 0
 `;

@@ -1,6 +1,8 @@
 import { assemble } from "./assembler.ts";
+import { ACPI } from "./dumper-acpi.ts";
 import { OUTPUT } from "./dumper-output.ts";
 import { BOOT_SECTOR, MAIN } from "./dumper-source.ts";
+import { FIELDS, VALUES } from "./dumper-values.ts";
 
 const SECTOR = 512;
 const FLOPPY = 2880 * SECTOR;
@@ -10,11 +12,12 @@ const MAIN_AT = BOOT_AT + SECTOR;
 const MAIN_LIMIT = 17 * SECTOR;
 
 /**
- * A 1.44 MB floppy image that boots on a BIOS, finds the table as an operating system's scan does, and prints every
- * field to screen and serial port. It can be written to a USB stick as well.
+ * A 1.44 MB floppy image that boots on a BIOS, finds the table as an operating system does, by scan and by ACPI, and
+ * prints every field to screen and serial port, secrets only as being there. It can be written to a USB stick, or be
+ * the first sectors of a disk.
  */
 export function buildDumper(): Uint8Array {
-  const main = assemble(MAIN + OUTPUT, { origin: MAIN_AT });
+  const main = assemble(MAIN + VALUES + FIELDS + ACPI + OUTPUT, { origin: MAIN_AT });
   if (main.length > MAIN_LIMIT)
     throw new RangeError(`the dumper has ${main.length} bytes, a track holds ${MAIN_LIMIT}`);
   const symbols = { sectors: Math.ceil(main.length / SECTOR), main: MAIN_AT };

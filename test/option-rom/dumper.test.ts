@@ -14,6 +14,7 @@ const image = path.join(folder, "dumper.img");
 writeFileSync(image, buildDumper());
 
 const RICH: IbftSpec = {
+  extensions: [{ data: "c0ffee0123456789", flags: 1 }],
   oemTableId: "rich",
   initiator: { name: "iqn.2026-11.lab.san:vm0", isns: "10.77.0.9", radius1: "fd77::1" },
   nics: [
@@ -51,11 +52,21 @@ const RICH: IbftSpec = {
 
 /** What the dumper prints on the serial port of a machine with these option ROMs. */
 async function dump(...roms: readonly Uint8Array[]): Promise<string[]> {
-  const carriers = roms.flatMap((rom, i) => {
-    const file = path.join(folder, `${process.hrtime.bigint()}-${i}.rom`);
-    writeFileSync(file, rom);
-    return ["-option-rom", file];
-  });
+  return await dumpOn(roms.flatMap((rom) => ["-option-rom", fileOf(rom)]));
+}
+
+let files = 0;
+function fileOf(bytes: Uint8Array): string {
+  const file = path.join(folder, `${files++}.bin`);
+  writeFileSync(file, bytes);
+  return file;
+}
+
+/** The same for a machine with these arguments. */
+async function dumpOn(
+  carriers: readonly string[],
+  disk: readonly string[] = ["-drive", `if=floppy,format=raw,readonly=on,file=${image}`, "-boot", "a"],
+): Promise<string[]> {
   const args = [
     "-accel",
     "tcg",
@@ -69,19 +80,17 @@ async function dump(...roms: readonly Uint8Array[]): Promise<string[]> {
     "-serial",
     "stdio",
   ];
-  const qemu = spawn(
-    "qemu-system-x86_64",
-    [...args, "-drive", `if=floppy,format=raw,readonly=on,file=${image}`, "-boot", "a", ...carriers],
-    { stdio: ["ignore", "pipe", "inherit"] },
-  );
+  const qemu = spawn("qemu-system-x86_64", [...args, ...disk, ...carriers], {
+    stdio: ["ignore", "pipe", "inherit"],
+  });
   try {
     let output = "";
     for await (const chunk of qemu.stdout) {
       output += String(chunk);
-      if (/^end\r?$/m.test(output)) break;
+      if (/^sanlab iBFT dumper: end\r?$/m.test(output)) break;
     }
     const lines = output.split("\r\n");
-    return lines.slice(lines.indexOf("sanlab iBFT dumper") + 1, lines.indexOf("end"));
+    return lines.slice(lines.indexOf("sanlab iBFT dumper") + 1, lines.indexOf("sanlab iBFT dumper: end"));
   } finally {
     qemu.kill("SIGKILL");
   }
@@ -90,16 +99,28 @@ async function dump(...roms: readonly Uint8Array[]): Promise<string[]> {
 /** The dumper shows that there is a secret, not which. */
 const redacted = (line: string) => line.replace(/(Secret)=(?!-$).*/, "$1=<redacted>");
 
+/** What is shown of one table, in the words of the model. */
+const shownFields = (lines: readonly string[]) => lines.slice(3, -1).map(canonicalLine).toSorted();
+
+/** What there is to show: the model's fields, the control structure's words and the extensions. */
+function modelFields(bytes: Uint8Array): string[] {
+  const { table } = readIbft(bytes);
+  const extensions = table.extensions.flatMap((extension, i) =>
+    Object.entries(extension)
+      .filter(([field]) => field !== "offset")
+      .map(([field, value]) => `extension${i}.${field}=${value}`),
+  );
+  const words = `control.offsets=${table.control.offsets.join(" ")}`;
+  return [...modelLines(table).map(redacted), ...extensions, words].toSorted();
+}
+
 test("the dumper on a BIOS shows every field of a table as the model has it", async (t) => {
   const table = writeIbft({ ...RICH, quirks: {} });
   const lines = await dump(buildOptionRom(table, { kind: "copy" }));
-  t.regex(lines[0]!, /^at=0x[89][0-9a-f]{4}$/);
-  t.is(lines[1], "sum=0");
+  t.regex(lines[0]!, /^at=0x000[89][0-9a-f]{4}$/);
+  t.deepEqual(lines.slice(1, 3), ["by=scan", "sum=0"]);
   t.is(lines.at(-1), "tables=1");
-  t.deepEqual(
-    lines.slice(2, -1).map(canonicalLine).toSorted(),
-    modelLines(readIbft(table).table).map(redacted).toSorted(),
-  );
+  t.deepEqual(shownFields(lines), modelFields(table));
 });
 
 test("the dumper shows every table there is, wrong sums and strings outside included", async (t) => {
@@ -118,6 +139,28 @@ test("the dumper shows every table there is, wrong sums and strings outside incl
   );
   t.true(lines.includes("initiator.name=(outside of the table)"));
   t.true(lines.includes("nic0.index=5"));
+});
+
+test("the dumper finds a table that only ACPI lists, and has it whole", async (t) => {
+  const table = writeIbft({ ...RICH, quirks: {} });
+  const lines = await dumpOn(["-acpitable", `file=${fileOf(table)}`]);
+  t.regex(lines[0]!, /^at=0x0[0-9a-f]{7}$/);
+  t.true(Number(lines[0]!.slice(3)) > 1 << 20);
+  t.deepEqual(lines.slice(1, 3), ["by=acpi", "sum=0"]);
+  t.is(lines.at(-1), "tables=1");
+  t.deepEqual(shownFields(lines), modelFields(table));
+});
+
+test("the dumper boots from a hard disk as well, and shows ACPI's table behind the scan's", async (t) => {
+  const [one, other] = ["one", "other"].map((oemTableId) => writeIbft({ ...RICH, oemTableId, quirks: {} }));
+  const lines = await dumpOn(
+    ["-option-rom", fileOf(buildOptionRom(one!)), "-acpitable", `file=${fileOf(other!)}`],
+    ["-drive", `if=ide,format=raw,snapshot=on,file=${image}`],
+  );
+  t.deepEqual(
+    lines.filter((line) => /^(by|oemTableId|tables)=/.test(line)),
+    ["by=scan", "oemTableId=one", "by=acpi", "oemTableId=other", "tables=2"],
+  );
 });
 
 test("the dumper says that there is no table", async (t) => {
