@@ -1,9 +1,9 @@
 import { createHash } from "node:crypto";
 import { access, constants, stat } from "node:fs/promises";
 import path from "node:path";
+import { detectFormat } from "#block";
 import { UsageError, type Report } from "#core";
 import { z } from "zod";
-import { detectFormat } from "./image-format.ts";
 import { ImageCache } from "./image-cache.ts";
 import { runTool } from "./host-tool.ts";
 import { recordChecksum, verifiedChecksum } from "./known-checksum.ts";

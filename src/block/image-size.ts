@@ -1,5 +1,6 @@
 import { readFile, type FileHandle } from "node:fs/promises";
 import { UsageError } from "#core";
+import { formatOf } from "./image-format.ts";
 
 /**
  * Bytes of the disk that an opened image file or Linux block device holds.
@@ -13,7 +14,12 @@ export async function imageSize(handle: FileHandle, file: string, blockSize: num
   }
   if (stat.size === 0)
     throw new UsageError("IMAGE_SHORT", `${file}: is empty; build or download the image again`);
-  await refuseOtherFormats(handle, file);
+  const format = await formatOf(handle);
+  if (format !== "raw")
+    throw new UsageError(
+      "NOT_RAW",
+      `${file}: is a ${format} image, not a raw one; convert it: qemu-img convert -f ${format === "vmdk-descriptor" ? "vmdk" : format} -O raw IN OUT`,
+    );
   if (stat.size % blockSize !== 0) {
     throw new UsageError(
       "IMAGE_SHORT",
@@ -32,24 +38,5 @@ async function blockDeviceSize(rdev: number, file: string): Promise<number> {
   throw new UsageError(
     "NOT_AN_IMAGE",
     `${file}: the kernel gives no size for this block device; is a medium in it?`,
-  );
-}
-
-/** Magic numbers at the head of image formats whose bytes are not the disk's own. */
-const formats: readonly { readonly name: string; readonly magic: string; readonly qemu: string }[] = [
-  { name: "qcow2", magic: "QFI\u00fb", qemu: "qcow2" },
-  { name: "VHDX", magic: "vhdxfile", qemu: "vhdx" },
-  { name: "VHD", magic: "conectix", qemu: "vpc" },
-  { name: "VMDK", magic: "KDMV", qemu: "vmdk" },
-];
-
-async function refuseOtherFormats(handle: FileHandle, file: string): Promise<void> {
-  const { buffer, bytesRead } = await handle.read(Buffer.alloc(8), 0, 8, 0);
-  const head = buffer.toString("latin1", 0, bytesRead);
-  const format = formats.find(({ magic }) => head.startsWith(magic));
-  if (format === undefined) return;
-  throw new UsageError(
-    "NOT_RAW",
-    `${file}: is a ${format.name} image, not a raw one; convert it: qemu-img convert -f ${format.qemu} -O raw IN OUT`,
   );
 }

@@ -35,7 +35,7 @@ export class ByteReader {
   /** Fills all of `into`. @throws as `read` */
   async fill(into: Uint8Array): Promise<void> {
     for (let done = 0; done < into.length;) {
-      const chunk = await this.#next(into.length - done);
+      const chunk = await this.some(into.length - done);
       into.set(chunk, done);
       done += chunk.length;
     }
@@ -43,11 +43,11 @@ export class ByteReader {
 
   /** Drops bytes. @throws as `read` */
   async skip(length: number): Promise<void> {
-    for (let left = length; left > 0;) left -= (await this.#next(left)).length;
+    for (let left = length; left > 0;) left -= (await this.some(left)).length;
   }
 
-  /** Up to `most` bytes, at least one. */
-  async #next(most: number): Promise<Buffer> {
+  /** Up to `most` bytes, at least one. @throws as `read` */
+  async some(most: number): Promise<Buffer> {
     for (;;) {
       const chunk = this.#chunks[0];
       if (chunk !== undefined) {

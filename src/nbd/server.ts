@@ -4,11 +4,10 @@ import { LabError, UsageError, errorCode, errorMessage, type Report } from "#cor
 import type { IoOptions } from "#block";
 import { NbdExport, type NbdExportOptions } from "./export.ts";
 import { ServerConnection } from "./server-connection.ts";
-
-/** A unix socket, or a TCP port (0: any free one). */
-export type NbdAddress = { readonly path: string } | { readonly host: string; readonly port: number };
+import { formatNbdAddress, formatNbdUrl, type NbdAddress } from "./url.ts";
 
 export interface NbdServerOptions {
+  /** Port 0 is any free one. */
   readonly listen: NbdAddress;
   readonly exports: readonly NbdExportOptions[];
   /**
@@ -78,11 +77,7 @@ class NbdServer implements AsyncDisposable {
 
   /** The NBD URL of an export. */
   url(name: string): string {
-    const path = encodeURIComponent(name);
-    const address = this.#address;
-    if ("path" in address) return `nbd+unix:///${path}?socket=${encodeURIComponent(address.path)}`;
-    const host = address.host.includes(":") ? `[${address.host}]` : address.host;
-    return `nbd://${host}:${address.port}/${path}`;
+    return formatNbdUrl({ address: this.#address, exportName: name });
   }
 
   /**
@@ -170,7 +165,7 @@ async function isAbandoned(path: string): Promise<boolean> {
 
 function listenError(error: NodeJS.ErrnoException, where: NbdAddress): Error {
   const init = { cause: error };
-  const name = "path" in where ? where.path : `${where.host}:${where.port}`;
+  const name = formatNbdAddress(where);
   if (error.code === "EADDRINUSE")
     return "path" in where
       ? new LabError("SOCKET_IN_USE", `${name} exists already; choose another path or end its server`, init)

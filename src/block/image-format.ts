@@ -1,4 +1,4 @@
-import { open } from "node:fs/promises";
+import { open, type FileHandle } from "node:fs/promises";
 
 /** Disk image formats by QEMU's names. */
 export type ImageFormat = "raw" | "qcow2" | "vhdx" | "vmdk" | "vpc" | "vdi";
@@ -22,6 +22,11 @@ const footerBytes = 512;
  */
 export async function detectFormat(file: string): Promise<DetectedFormat> {
   await using handle = await open(file, "r");
+  return await formatOf(handle);
+}
+
+/** As `detectFormat`, of a file that is open. */
+export async function formatOf(handle: FileHandle): Promise<DetectedFormat> {
   const { size } = await handle.stat();
   const read = async (at: number) => {
     const { buffer, bytesRead } = await handle.read(Buffer.alloc(footerBytes), 0, footerBytes, at);
