@@ -1,5 +1,13 @@
 import { writeFile } from "node:fs/promises";
-import { findByAcpi, findByBiosScan, ibftJson, type FoundIbft } from "#ibft";
+import {
+  findByBiosScan,
+  findInMemory,
+  ibftJson,
+  lintIbft,
+  searchIbft,
+  type FoundIbft,
+  type LintContext,
+} from "#ibft";
 import { lowMemory, type RunningMachine } from "#harness/qemu-launcher";
 import { repeat } from "./repeat.ts";
 import type { Timeline } from "./timeline.ts";
@@ -8,44 +16,61 @@ const intervalMs = 50;
 /** Where boot firmware on a BIOS leaves its table: base memory above 512 KiB. */
 const baseMemory = { from: 0x8_0000, to: 0xa_0000 } as const;
 const megabyte = 0x10_0000;
-/** UEFI keeps its ACPI tables near the top of the memory below 4 GiB. */
-const acpiWindow = 128 * megabyte;
+/** Below lies what the BIOS itself needs. */
+const lowest = 0x1000;
 
 export interface MemoryWatch extends AsyncDisposable {
-  /** Looks wherever an operating system would: base memory and ROMs on a BIOS, the ACPI tables under UEFI. */
+  /**
+   * Looks wherever an operating system would, and below 512 KiB, where none would: a table that lies there is why it
+   * is not found.
+   */
   look(): Promise<void>;
 }
 
 /**
- * Watches guest memory for the first iBFT, twenty times a second where it is cheap, and appends each table found (`memory` `ibft`
- * {address, by, valid, table, findings}, secrets redacted). The bytes of the latest go to `file`, mode 0600: they hold
- * the secrets.
+ * Watches guest memory for iBFTs, twenty times a second where it is cheap until one is there, and appends each table
+ * found (`memory` `ibft` {address, by, valid, table, findings, lint}, secrets redacted; `lint` is what a system may trip
+ * over on this machine). The bytes of the latest valid one go to `file`, mode 0600: they hold the secrets.
  */
-export function watchMemory(machine: RunningMachine, timeline: Timeline, file: string): MemoryWatch {
+export function watchMemory(
+  machine: RunningMachine,
+  timeline: Timeline,
+  file: string,
+  context: Pick<LintContext, "nics"> = {},
+): MemoryWatch {
+  const { firmware } = machine.spec;
   const seen = new Set<string>();
   const tell = async (found: readonly FoundIbft[]) => {
     for (const table of found) {
       const key = `${table.address} ${Buffer.from(table.bytes).toString("base64")}`;
       if (seen.has(key)) continue;
       seen.add(key);
-      const { address, by, valid, findings } = table;
-      timeline.append("memory", "ibft", { address, by, valid, table: ibftJson(table.table), findings });
-      if (valid) await writeFile(file, table.bytes, { mode: 0o600 });
+      const { address, by, valid, findings, bytes } = table;
+      const lint = lintIbft(bytes, { context: { ...context, firmware, address, acpi: by === "acpi" } });
+      timeline.append("memory", "ibft", {
+        address,
+        by,
+        valid,
+        table: ibftJson(table.table),
+        findings,
+        lint: lint.filter(({ severity }) => severity !== "info"),
+      });
+      if (valid) await writeFile(file, bytes, { mode: 0o600 });
     }
   };
-  const read = async (from: number, to: number) => ({
-    base: from,
-    bytes: await machine.readMemory(from, to - from),
-  });
-  const bios = machine.spec.firmware === "bios";
+  const read = (address: number, length: number) => machine.readMemory(address, length);
+  const bios = firmware === "bios";
+  const ram = bios ? [] : [{ from: megabyte, to: lowMemory(machine.spec) }];
   const look = async () => {
-    if (bios) return tell(findByBiosScan(await read(baseMemory.from, megabyte)));
-    const top = lowMemory(machine.spec);
-    return tell(findByAcpi(await read(Math.max(megabyte, top - acpiWindow), top)));
+    const low = { base: lowest, bytes: await read(lowest, baseMemory.from - lowest) };
+    await tell([...findInMemory(low), ...(await searchIbft(read, { ram }))]);
   };
   const watching = bios
     ? repeat(intervalMs, async () => {
-        const found = findByBiosScan(await read(baseMemory.from, baseMemory.to));
+        const found = findByBiosScan({
+          base: baseMemory.from,
+          bytes: await read(baseMemory.from, baseMemory.to - baseMemory.from),
+        });
         await tell(found);
         return found.some(({ valid }) => valid) ? "enough" : undefined;
       })

@@ -36,9 +36,14 @@ export function nicSlot(position: number): string {
   return (position + 2).toString(16);
 }
 
+/** The same as the table and lspci have it. */
+export function pciOf(position: number): string {
+  return `00:${nicSlot(position).padStart(2, "0")}.0`;
+}
+
 function nicSpec(plan: RunPlan, position: number, used: boolean, host: string): NicSpec {
   const { mac = "", address } = plan.nics[position] ?? {};
-  const place = { mac, pci: `00:${nicSlot(position).padStart(2, "0")}.0` };
+  const place = { mac, pci: pciOf(position) };
   if (!used) return place;
   // Of the subnets that the lab and QEMU's user-mode network have.
   const named = { ...place, ip: address, prefix: address?.includes(":") === true ? 64 : 24 };

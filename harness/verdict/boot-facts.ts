@@ -1,4 +1,5 @@
 import type { Observation } from "#harness/observe";
+import { emulatedHandOver, emulatedPhases, emulatedSession } from "./emulated-facts.ts";
 import { phaseOrder, type PhaseId } from "./phases.ts";
 import { compileMarkers, planFacts, type PlanFacts } from "./plan-facts.ts";
 import { connectionOf, SessionFold, type SessionFacts } from "./session-facts.ts";
@@ -14,7 +15,7 @@ export interface BootFacts {
   /** The observation by which each phase was first evidenced. */
   readonly reached: ReadonlyMap<PhaseId, Observation>;
   readonly sessions: readonly SessionFacts[];
-  /** All sessions of the firmware: iPXE logs in more than once on its way. */
+  /** All sessions of the firmware on the wire: iPXE logs in more than once on its way. */
   readonly firmwareSessions: readonly SessionFacts[];
   /** The firmware's last session. */
   readonly firmware: SessionFacts | undefined;
@@ -46,9 +47,11 @@ export function gatherFacts(all: readonly Observation[]): BootFacts {
   const seenMarkers = markersSeen(all, plan);
   const sessions = new SessionFold();
   for (const observation of all) if (observation.source === "wire") sessions.see(observation);
-  const handOver = seenMarkers.get("kernelStarted")?.t;
-  const firmwareSessions = sessions.sessions.filter((one) => isFirmware(one, handOver));
-  const system = sessions.sessions.find((one) => !isFirmware(one, handOver));
+  const emulated = emulatedSession(all, plan);
+  const handOver = seenMarkers.get("kernelStarted")?.t ?? emulatedHandOver(all);
+  const isFirmwares = (one: SessionFacts) => plan.firmware === "ipxe" && isFirmware(one, handOver);
+  const firmwareSessions = sessions.sessions.filter(isFirmwares);
+  const system = sessions.sessions.find((one) => !isFirmwares(one));
   const framesAfterHandOver =
     handOver === undefined
       ? []
@@ -58,15 +61,20 @@ export function gatherFacts(all: readonly Observation[]): BootFacts {
             isGuestFrame(one, plan) &&
             !firmwareSessions.some((session) => belongsTo(one, session)),
         );
-  const ibft = all.findLast(
+  const tables = all.filter(
     (one) => one.source === "memory" && one.kind === "ibft" && one.data["valid"] === true,
   );
+  // What an operating system on this firmware finds comes before what only lies there.
+  const ibft =
+    tables.findLast((one) => one.data["by"] === (plan.uefi ? "acpi" : "bios")) ??
+    tables.findLast((one) => one.data["by"] === "acpi") ??
+    tables.at(-1);
   const facts = {
     plan,
     startedAt: all.find((one) => one.source === "machine" && one.kind === "qemu-start")?.t,
     sessions: sessions.sessions,
     firmwareSessions,
-    firmware: firmwareSessions.at(-1),
+    firmware: emulated ?? firmwareSessions.at(-1),
     system,
     framesAfterHandOver,
     markers: seenMarkers,
@@ -123,6 +131,8 @@ function phasesReached(facts: Omit<BootFacts, "reached">): ReadonlyMap<PhaseId, 
     mark("P6", sessionEvent(session, session.bootSectorAt));
     mark("P8", sessionEvent(session, session.pastBootSectorAt));
   }
+  if (plan.firmware === "emulated")
+    for (const [phase, observation] of emulatedPhases(all)) mark(phase, observation);
   mark("P7", ibft);
   for (const [marker, phase] of markerPhases) mark(phase, markers.get(marker));
   mark("P12", framesAfterHandOver[0]);

@@ -1,5 +1,6 @@
 import type { Observation } from "#harness/observe";
 import type { BootFacts } from "./boot-facts.ts";
+import { tableOutOfReach, wrongTable } from "./diagnose-table.ts";
 import { loginRefusal } from "./login-refusal.ts";
 import type { Confidence } from "./verdict.ts";
 
@@ -28,7 +29,9 @@ const rules: readonly Rule[] = [
   scsiTrouble,
   noBootFile,
   sanDropped,
+  wrongTable,
   noTable,
+  tableOutOfReach,
   kernelSilent,
   kernelUnreachable,
   refusedLogin("system"),
@@ -179,26 +182,14 @@ function sanDropped({ firmware, reached, all }: BootFacts): Diagnosis | undefine
 }
 
 function noTable({ reached, markers, ibft }: BootFacts): Diagnosis | undefined {
-  if (!reached.has("P10") || reached.has("P11") || reached.has("P12")) return undefined;
-  const evidence = [markers.get("ibftMissing"), markers.get("kernelStarted"), ibft].filter(
-    (one) => one !== undefined,
-  );
-  if (ibft === undefined) {
-    return {
-      class: "OS-NO-BOOT-PARAMS",
-      confidence: "certain",
-      cause: "no iBFT lies in guest memory, so the kernel could not find one",
-      advice:
-        "The firmware did not describe its SAN disk to the system: sanhook --no-describe, or a boot that is not from the SAN.",
-      evidence,
-    };
-  }
+  if (!reached.has("P10") || reached.has("P11") || reached.has("P12") || ibft !== undefined) return undefined;
   return {
-    class: "IBFT-LOCATION",
-    confidence: markers.has("ibftMissing") ? "certain" : "likely",
-    cause: `an iBFT lies at 0x${Number(ibft.data["address"]).toString(16)}, but the kernel did not find it`,
-    advice: "A BIOS kernel scans 512 KiB to 1 MiB on 16-byte steps; under UEFI only an ACPI table counts.",
-    evidence,
+    class: "OS-NO-BOOT-PARAMS",
+    confidence: "certain",
+    cause: "no iBFT lies in guest memory, so the kernel could not find one",
+    advice:
+      "The firmware did not describe its SAN disk to the system: sanhook --no-describe, or a boot that is not from the SAN.",
+    evidence: [markers.get("ibftMissing"), markers.get("kernelStarted")].filter((one) => one !== undefined),
   };
 }
 

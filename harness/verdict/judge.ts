@@ -2,6 +2,7 @@ import { inOrder, type Observation } from "#harness/observe";
 import { gatherFacts, type BootFacts } from "./boot-facts.ts";
 import { diagnose } from "./diagnosis.ts";
 import { describeObservation } from "./describe.ts";
+import { strayCommands } from "./emulated-facts.ts";
 import { phaseOrder, phases, type PhaseId } from "./phases.ts";
 import { VERDICT_FORMAT, type Evidence, type Verdict } from "./verdict.ts";
 
@@ -13,7 +14,9 @@ export function judge(observations: readonly Observation[]): Verdict {
   const base = {
     formatVersion: VERDICT_FORMAT,
     reached,
-    timings: Object.fromEntries([...facts.reached].map(([phase, { t }]) => [phase, round(t - startedAt)])),
+    timings: Object.fromEntries(
+      [...facts.reached].map(([phase, { t }]) => [phase, round(Math.max(0, t - startedAt))]),
+    ),
     ibft:
       facts.ibft === undefined
         ? null
@@ -38,6 +41,21 @@ export function judge(observations: readonly Observation[]): Verdict {
       summary: `the lab failed: ${message}`,
       advice: typeof code === "string" ? `'sanlab doctor' tells more (${code}).` : "",
       evidence: [],
+    };
+  }
+  const stray = strayCommands(facts.all);
+  if (stray.length > 0) {
+    const [first] = stray;
+    const sum = stray.length === 1 ? "a command" : `${stray.length} commands`;
+    return {
+      ...base,
+      outcome: "fail",
+      class: "FIRMWARE-DISK-USED",
+      confidence: "certain",
+      summary: `${reached === null ? "reached nothing" : `reached ${reached}`}, but after hand-over the guest sent ${sum} to the firmware's disk, a ${String(first?.data["command"])} at ${String(first?.data["offset"])} first`,
+      advice:
+        "The guest has a driver for the controller of the firmware's disk and may live from it: choose another by emulated.controller.",
+      evidence: evidence(stray.slice(0, 4)),
     };
   }
   if (reached !== null && phaseOrder(reached) >= phaseOrder(facts.plan.reach)) {

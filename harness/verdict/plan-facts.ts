@@ -5,6 +5,9 @@ import { phaseIds, type PhaseId } from "./phases.ts";
 export interface PlanFacts {
   /** The phase that has to be reached. */
   readonly reach: PhaseId;
+  /** Who logs in first: real boot firmware on the wire, or sanlab in its place. */
+  readonly firmware: "ipxe" | "emulated";
+  readonly uefi: boolean;
   /** The guest's network cards, the booting one first. */
   readonly macs: readonly string[];
   /** As the guest reaches it. */
@@ -14,7 +17,15 @@ export interface PlanFacts {
   readonly markers: Readonly<Record<string, string | undefined>>;
 }
 
-const none: PlanFacts = { reach: "P17", macs: [], portal: { host: "", port: 3260 }, target: "", markers: {} };
+const none: PlanFacts = {
+  reach: "P17",
+  firmware: "ipxe",
+  uefi: false,
+  macs: [],
+  portal: { host: "", port: 3260 },
+  target: "",
+  markers: {},
+};
 
 export function planFacts(observations: readonly Observation[]): PlanFacts {
   const plan = observations.find(({ source, kind }) => source === "run" && kind === "plan")?.data as
