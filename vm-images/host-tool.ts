@@ -15,6 +15,7 @@ const packageOf: Readonly<Record<string, string>> = {
   mmd: "mtools",
   "mkfs.ext4": "e2fsprogs",
   debugfs: "e2fsprogs",
+  nasm: "nasm",
   "qemu-img": "qemu-utils",
 };
 
