@@ -6,7 +6,8 @@
  * connection, login-request, login-done, login-refused, session-open, session-closed, connection-closed, command, io,
  * nop, tmf, protocol-error, device-error. It never opens or closes a block device, and prints nothing.
  */
-export { Target, type TargetSessionInfo } from "./target.ts";
+export { Target } from "./target.ts";
+export type { TargetSessionInfo } from "./sessions.ts";
 export type { PortalAddress } from "./portal.ts";
 export type { PortalOptions, Redirect, TargetLimits, TargetNodeOptions, TargetOptions } from "./options.ts";
 export type { ChapUsers } from "./login/chap.ts";

@@ -46,6 +46,10 @@ export interface TargetLimits {
   readonly queueDepth: number;
   /** Bytes of write data that one session may have asked for by R2T at a time. */
   readonly dataOutBudget: number;
+  /** Bytes of Data-In that one session keeps to send again (ErrorRecoveryLevel 1 and 2). */
+  readonly retainBytes: number;
+  /** Silence in a sequence of Data-Out after which the rest is asked for again (ErrorRecoveryLevel 1 and 2). */
+  readonly dataOutTimeout: number;
   /** Bytes of answers that wait for a slow peer before reads of its session pause. */
   readonly outputHighWater: number;
 }
@@ -59,6 +63,8 @@ export const defaultLimits: TargetLimits = {
   maxSessions: 256,
   queueDepth: 128,
   dataOutBudget: 8 * 1024 * 1024,
+  retainBytes: 8 * 1024 * 1024,
+  dataOutTimeout: 5000,
   outputHighWater: 2 * 1024 * 1024,
 };
 
@@ -94,4 +100,5 @@ export const defaultKeys: Partial<OperationalValues> = {
   DefaultTime2Retain: 20,
   ErrorRecoveryLevel: 0,
   TaskReporting: "RFC3720",
+  iSCSIProtocolLevel: 2,
 };

@@ -1,13 +1,7 @@
 import { createServer, type AddressInfo, type Server, type Socket } from "node:net";
 import { UsageError, type Report } from "#core";
 import { FaultEngine, type FaultPlan } from "#faults";
-import {
-  LoginStatus,
-  formatIsid,
-  type LoginRequestView,
-  type OperationalValues,
-  type TextKey,
-} from "ts-iscsi-pdu";
+import { LoginStatus, type LoginRequestView, type OperationalValues, type TextKey } from "ts-iscsi-pdu";
 import { LoginMachine, type LoginIdentity, type Refusal } from "./login/login-machine.ts";
 import { TargetNode } from "./node.ts";
 import {
@@ -20,20 +14,7 @@ import {
 } from "./options.ts";
 import { listenError, portalText, type PortalAddress } from "./portal.ts";
 import { Connection } from "./session/connection.ts";
-import { Session } from "./session/session.ts";
-
-/** What is known of a session from outside. */
-export interface TargetSessionInfo {
-  readonly session: number;
-  readonly initiator: string;
-  readonly isid: string;
-  readonly tsih: number;
-  readonly type: "Normal" | "Discovery";
-  readonly target: string;
-  readonly connections: readonly { readonly cid: number; readonly remote: string }[];
-  readonly tasks: number;
-  readonly keys: OperationalValues;
-}
+import { SessionTable, type TargetSessionInfo } from "./sessions.ts";
 
 /**
  * An iSCSI target server: portals, targets, sessions. `listen` resolves when all portals accept connections; disposal
@@ -48,11 +29,9 @@ export class Target implements AsyncDisposable {
   readonly #discovery: TargetNode;
   readonly #servers: Server[] = [];
   readonly #connections = new Set<Connection>();
-  readonly #sessions = new Map<number, Session>();
+  readonly #sessions: SessionTable;
   #addresses: PortalAddress[] = [];
   #connectionCount = 0;
-  #sessionCount = 0;
-  #nextTsih = 1;
   #pings: NodeJS.Timeout | undefined;
   #faults: FaultEngine | undefined;
 
@@ -62,6 +41,13 @@ export class Target implements AsyncDisposable {
     this.#keys = { ...defaultKeys, ...options.keys };
     this.#report = options.report ?? (() => undefined);
     this.#discovery = new TargetNode({ iqn: "", luns: [] });
+    this.#sessions = new SessionTable({
+      limits: this.#limits,
+      report: this.#report,
+      ownMaxSegment: this.#keys.MaxRecvDataSegmentLength ?? 8192,
+      sendTargets: (connection, what) => this.#sendTargets(connection, what),
+      faulty: () => this.#faults !== undefined,
+    });
     this.setFaults(options.faults);
     for (const node of [options, ...(options.others ?? [])]) this.#add(node);
   }
@@ -93,17 +79,7 @@ export class Target implements AsyncDisposable {
   }
 
   get sessions(): readonly TargetSessionInfo[] {
-    return [...this.#sessions.values()].map((session) => ({
-      session: session.number,
-      initiator: session.initiatorName,
-      isid: session.isid,
-      tsih: session.tsih,
-      type: session.type,
-      target: session.deviceServer.name,
-      connections: [...session.connections.values()].map(({ cid, remote }) => ({ cid, remote })),
-      tasks: session.tasks.size,
-      keys: session.params,
-    }));
+    return this.#sessions.infos;
   }
 
   /** Puts other faults in force, at once and for sessions that are open too; none without a plan. */
@@ -131,9 +107,10 @@ export class Target implements AsyncDisposable {
     const closing = this.#servers.map(
       (server) => new Promise<void>((resolve) => server.close(() => resolve())),
     );
-    for (const session of this.#sessions.values()) session.close("stopped");
+    const sessions = this.#sessions.all;
+    const running = sessions.flatMap((session) => [...session.tasks.values()]);
+    for (const session of sessions) session.close("stopped");
     for (const connection of this.#connections) connection.end("stopped");
-    const running = [...this.#sessions.values()].flatMap((session) => [...session.tasks.values()]);
     await Promise.all(running.map((task) => task.ended));
     this.#addresses = [];
     await Promise.all(closing);
@@ -152,7 +129,7 @@ export class Target implements AsyncDisposable {
     if (this.#nodes.has(name)) throw new UsageError("BAD_NAME", `two targets are called ${options.iqn}`);
     const node = new TargetNode(options);
     node.onAbort(async (unit, ports) => {
-      const chosen = [...this.#sessions.values()].filter((session) => ports.includes(session.nexus.port));
+      const chosen = this.#sessions.all.filter((session) => ports.includes(session.nexus.port));
       await Promise.all(chosen.map((session) => session.abortTasks((task) => task.unit === unit)));
     });
     this.#nodes.set(name, node);
@@ -181,7 +158,18 @@ export class Target implements AsyncDisposable {
       limits: this.#limits,
       report: this.#report,
       login: (_, first) => this.#login(first),
-      enter: (connection, request, results, user) => this.#enter(connection, request, results, user),
+      enter: (connection, request, results, user) => {
+        const { identity } = connection;
+        if (identity === undefined) return { status: LoginStatus.TargetError, why: "no identity" };
+        return this.#sessions.enter({
+          connection,
+          identity,
+          node: this.#node(identity),
+          request,
+          results,
+          user,
+        });
+      },
       left: (connection) => this.#connections.delete(connection),
       faults: () => this.#faults,
     });
@@ -226,112 +214,11 @@ export class Target implements AsyncDisposable {
           targetAddress: node.redirect.address,
         };
     }
-    if (request.tsih === 0) {
-      const replaces = this.#find(identity, node, formatIsid(request.isid)) !== undefined;
-      if (!replaces && this.#sessions.size >= this.#limits.maxSessions)
-        return { status: LoginStatus.OutOfResources, why: `${this.#limits.maxSessions} sessions are open` };
-      return undefined;
-    }
-    const session = this.#find(identity, node, formatIsid(request.isid));
-    if (session?.tsih !== request.tsih)
-      return { status: LoginStatus.SessionDoesNotExist, why: `no session has the TSIH ${request.tsih}` };
-    if (!session.connections.has(request.cid) && session.connections.size >= session.params.MaxConnections)
-      return {
-        status: LoginStatus.TooManyConnections,
-        why: `${session.params.MaxConnections} connections at most`,
-      };
-    return undefined;
-  }
-
-  #enter(
-    connection: Connection,
-    request: LoginRequestView,
-    results: OperationalValues,
-    user?: string,
-  ): Session | Refusal {
-    const identity = connection.identity;
-    if (identity === undefined) return { status: LoginStatus.TargetError, why: "no identity" };
-    const node = this.#node(identity);
-    const isid = formatIsid(request.isid);
-    const old = this.#find(identity, node, isid);
-    if (request.tsih !== 0) {
-      if (old === undefined) return { status: LoginStatus.SessionDoesNotExist, why: "the session has ended" };
-      // The same CID again is a reinstatement of the connection (section 6.3.4).
-      old.connections.get(request.cid)?.end("reinstated");
-      old.connections.set(request.cid, connection);
-      this.#tellLogin(connection, old, results, user);
-      return old;
-    }
-    // The same initiator port again: the old session ends first (section 6.3.5).
-    old?.close("reinstated");
-    this.#sessionCount += 1;
-    const session = new Session({
-      number: this.#sessionCount,
-      type: identity.sessionType,
-      initiatorName: identity.initiatorName,
-      isid,
-      tsih: this.#takeTsih(),
-      params: { ...results },
-      ownMaxSegment: this.#keys.MaxRecvDataSegmentLength ?? 8192,
-      firstCmdSn: request.cmdSn,
-      deviceServer: node,
-      limits: this.#limits,
-      report: this.#report,
-      siblings: () => [...this.#sessions.values()].filter((other) => other.deviceServer === node),
-      faulty: () => this.#faults !== undefined,
-      sendTargets: (asking, what) => this.#sendTargets(asking, what),
-      onClosed: (closed) => {
-        this.#sessions.delete(closed.number);
-      },
-    });
-    session.connections.set(request.cid, connection);
-    this.#sessions.set(session.number, session);
-    this.#report("session-open", {
-      session: session.number,
-      initiator: session.initiatorName,
-      isid,
-      tsih: session.tsih,
-      target: node.name,
-      type: session.type,
-    });
-    this.#tellLogin(connection, session, results, user);
-    return session;
-  }
-
-  #tellLogin(connection: Connection, session: Session, results: OperationalValues, user?: string): void {
-    this.#report("login-done", {
-      connection: connection.number,
-      session: session.number,
-      initiator: session.initiatorName,
-      target: session.deviceServer.name,
-      type: session.type,
-      isid: session.isid,
-      tsih: session.tsih,
-      cid: connection.cid,
-      ...(user !== undefined && { user }),
-      keys: { ...results },
-    });
-  }
-
-  #find(identity: LoginIdentity, node: TargetNode, isid: string): Session | undefined {
-    return [...this.#sessions.values()].find(
-      (session) =>
-        session.deviceServer === node &&
-        session.initiatorName === identity.initiatorName &&
-        session.isid === isid,
-    );
+    return this.#sessions.refusal(identity, node, request);
   }
 
   #node(identity: LoginIdentity): TargetNode {
     return this.#nodes.get(identity.targetName.toLowerCase()) ?? this.#discovery;
-  }
-
-  #takeTsih(): number {
-    const used = new Set([...this.#sessions.values()].map((session) => session.tsih));
-    while (used.has(this.#nextTsih) || this.#nextTsih === 0) this.#nextTsih = (this.#nextTsih + 1) & 0xffff;
-    const tsih = this.#nextTsih;
-    this.#nextTsih = (tsih + 1) & 0xffff;
-    return tsih;
   }
 
   /** One TargetName and its addresses after the other (RFC 7143, appendix C). */

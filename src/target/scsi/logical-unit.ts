@@ -122,6 +122,18 @@ export class LogicalUnit {
     return this.#attentions.get(nexus)?.shift();
   }
 
+  /** Unit attentions that a nexus has not been told, oldest first. */
+  attentionsOf(nexus: Nexus): readonly Sense[] {
+    return this.#attentions.get(nexus) ?? [];
+  }
+
+  /** The nexus is lost and goes on at once: I_T NEXUS LOSS OCCURRED (SAM-5, section 6.3.4). */
+  loseNexus(nexus: Nexus): void {
+    this.detach(nexus);
+    this.attach(nexus);
+    this.attention(0x29, 0x07, (other) => other !== nexus);
+  }
+
   get removalPrevented(): boolean {
     return this.#removalPreventers.size > 0;
   }

@@ -2,28 +2,27 @@ import type { Socket } from "node:net";
 import type { FaultEvent, Shot } from "#faults";
 import {
   Framer,
-  LoginStage,
   Opcode,
-  OPCODE_TITLES,
+  ProtocolError,
   RESERVED_TAG,
-  formatIsid,
-  isOpcode,
+  RejectReason,
   serialAdd,
   type AnyPdu,
   type DataInInit,
-  type DataOutView,
-  type LoginRequestView,
+  type LoginResponseInit,
   type OperationalValues,
-  ProtocolError,
   type PduInit,
   type R2tInit,
   type ScsiResponseInit,
 } from "ts-iscsi-pdu";
-import type { LoginAnswer, LoginIdentity, LoginMachine, Refusal } from "../login/login-machine.ts";
+import type { LoginIdentity } from "../login/login-machine.ts";
 import { Outbox } from "../outbox.ts";
-import type { Burst } from "./burst.ts";
 import type { ConnectionHost, NoNumbers, StatusPdu } from "./connection-host.ts";
+import { DataOutIntake, type Incoming } from "./data-out-intake.ts";
+import { LoginPhase } from "./login-phase.ts";
 import { handleRequest } from "./requests.ts";
+import { RetainedStatus, type SentPdu } from "./retained-status.ts";
+import type { ScsiTask } from "./scsi-task.ts";
 import type { Session } from "./session.ts";
 import { WireFaults, describeShot } from "./wire-faults.ts";
 
@@ -35,16 +34,17 @@ export class Connection {
   readonly #host: ConnectionHost;
   readonly #framer: Framer;
   readonly #faults: WireFaults;
-  #login: LoginMachine | undefined;
+  readonly #login: LoginPhase;
+  readonly #intake = new DataOutIntake();
   #session: Session | undefined;
-  #cid = 0;
+  /** Responses that may be asked for again; only with ErrorRecoveryLevel 1 or 2. */
+  #retained: RetainedStatus | undefined;
   #statSn = 1;
-  #dataOut: Burst | undefined;
-  #dataOutProblem: string | undefined;
   #deadline: NodeJS.Timeout | undefined;
   #how: string | undefined;
   #closing = false;
   #lastHeard = performance.now();
+  cid = 0;
   maxSendSegment = 8192;
   /** Tag of the NOP-In ping that waits for its answer. */
   pingTag: number | undefined;
@@ -55,9 +55,10 @@ export class Connection {
     this.#host = host;
     this.outbox = new Outbox(socket, host.limits.outputHighWater);
     this.#faults = new WireFaults(this);
+    this.#login = new LoginPhase(this, host, this.#faults);
     this.#framer = new Framer(
       {
-        header: (pdu) => this.#destination(pdu),
+        header: (pdu) => this.#intake.destination(this.#session, pdu),
         pdu: (pdu, data) => this.#receive(pdu, data),
         error: (error, pdu) => this.#framingError(error, pdu),
       },
@@ -76,12 +77,8 @@ export class Connection {
     if (host.limits.stallTimeout > 0) socket.setTimeout(host.limits.stallTimeout, () => this.#stalled());
   }
 
-  get cid(): number {
-    return this.#cid;
-  }
-
   get identity(): LoginIdentity | undefined {
-    return this.#login?.identity;
+    return this.#login.identity;
   }
 
   get session(): Session | undefined {
@@ -97,26 +94,85 @@ export class Connection {
     return performance.now() - this.#lastHeard;
   }
 
-  /** Sends a PDU that takes a StatSN. */
-  sendStatus(pdu: NoNumbers<ScsiResponseInit> | StatusPdu, data?: Uint8Array): void {
-    const statSn = this.#statSn;
-    this.#statSn = serialAdd(statSn, 1);
-    // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- a union loses its tie when it is spread
-    this.#send({ ...pdu, statSn, ...this.#numbers() } as PduInit, data);
+  /** The login has come through: `respond` sends the last Login Response, then the full feature phase begins. */
+  join(session: Session, results: OperationalValues, respond: () => void): void {
+    clearTimeout(this.#deadline);
+    this.maxSendSegment = results.MaxRecvDataSegmentLength;
+    this.#session = session;
+    respond();
+    const headerDigest = results.HeaderDigest === "CRC32C";
+    const dataDigest = results.DataDigest === "CRC32C";
+    this.outbox.configure({ headerDigest, dataDigest });
+    const resync = session.recovery !== undefined;
+    this.#framer.configure({ headerDigest, dataDigest, maxDataLength: session.ownMaxSegment, resync });
+    if (resync) this.#retained = new RetainedStatus(this.#statSn);
   }
 
-  sendDataIn(pdu: NoNumbers<DataInInit> & { readonly opcode: typeof Opcode.DataIn }, data: Uint8Array): void {
-    let statSn = 0;
-    if (pdu.hasStatus === true) {
-      statSn = this.#statSn;
-      this.#statSn = serialAdd(statSn, 1);
+  /** A Login Response; outside of a session it repeats the CmdSN of its request. */
+  sendLogin(
+    pdu: NoNumbers<LoginResponseInit> & { readonly opcode: typeof Opcode.LoginResponse },
+    cmdSn: number,
+    text: string,
+  ): void {
+    const numbers = this.#session === undefined ? { expCmdSn: cmdSn, maxCmdSn: cmdSn } : this.#numbers();
+    const data = text === "" ? undefined : Buffer.from(text);
+    this.#send({ ...pdu, statSn: this.#takeStatSn(), ...numbers }, data);
+  }
+
+  /** Sends a PDU that takes a StatSN. */
+  sendStatus(pdu: StatusPdu, data?: Uint8Array): void {
+    this.#sendNumbered(pdu, data);
+  }
+
+  /** The response of a task, with a StatSN of its own or that of the response which it replaces. */
+  sendResponse(
+    task: ScsiTask,
+    pdu: NoNumbers<ScsiResponseInit> & { readonly opcode: typeof Opcode.ScsiResponse },
+    data?: Uint8Array,
+    replaced?: number,
+  ): void {
+    if (this.#retained === undefined) {
+      this.#send({ ...pdu, statSn: this.#takeStatSn(), ...this.#numbers() }, data);
+      return;
     }
-    this.#send({ ...pdu, statSn, ...this.#numbers() }, data);
+    const statSn = replaced ?? this.#takeStatSn();
+    const sent: SentPdu = { pdu: { ...pdu, statSn, ...this.#numbers() }, data, gone: false };
+    if (replaced === undefined) this.#retainFor(task, statSn, sent, data?.length ?? 0);
+    else this.#retained.replace(replaced, sent);
+    this.#send(sent.pdu, data);
+  }
+
+  sendDataIn(
+    task: ScsiTask,
+    pdu: NoNumbers<DataInInit> & { readonly opcode: typeof Opcode.DataIn },
+    data: Uint8Array,
+  ): void {
+    const statSn = pdu.hasStatus === true ? this.#takeStatSn() : 0;
+    const full: PduInit = { ...pdu, statSn, ...this.#numbers() };
+    if (this.#retained !== undefined) {
+      const sent: SentPdu = { pdu: full, data, gone: false };
+      if (pdu.hasStatus === true) this.#retainFor(task, statSn, sent, 0);
+      task.session.recovery?.data.keep(task, pdu.dataSn, sent);
+    }
+    this.#send(full, data);
   }
 
   /** An R2T tells the next StatSN and does not take it (RFC 7143, section 11.8.3). */
   sendR2t(pdu: NoNumbers<R2tInit> & { readonly opcode: typeof Opcode.R2t }): void {
     this.#send({ ...pdu, statSn: this.#statSn, ...this.#numbers() });
+  }
+
+  /** Sends a PDU once more as it was, but for the command window (section 11.16). */
+  resend({ pdu, data }: SentPdu): void {
+    this.#send({ ...pdu, ...this.#numbers() }, data);
+  }
+
+  /** Sends a run of responses again, or tells the reason to reject the request. */
+  resendStatus(begRun: number, runLength: number): number | undefined {
+    const run = this.#retained?.run(begRun, runLength) ?? RejectReason.SnackReject;
+    if (typeof run === "number") return run;
+    for (const sent of run) this.resend(sent);
+    return undefined;
   }
 
   /** A NOP-In that asks for an answer: its StatSN is the next one and is not taken (section 11.19.2). */
@@ -167,6 +223,25 @@ export class Connection {
     this.#framer.stop();
     this.socket.resetAndDestroy();
     this.#lost(how);
+  }
+
+  #takeStatSn(): number {
+    const statSn = this.#statSn;
+    this.#statSn = serialAdd(statSn, 1);
+    return statSn;
+  }
+
+  #sendNumbered(pdu: StatusPdu, data?: Uint8Array): void {
+    const statSn = this.#takeStatSn();
+    // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- a union loses its tie when it is spread
+    const full = { ...pdu, statSn, ...this.#numbers() } as PduInit;
+    this.#retained?.add(statSn, { pdu: full, data, gone: false }, data?.length ?? 0);
+    this.#send(full, data);
+  }
+
+  #retainFor(task: ScsiTask, statSn: number, sent: SentPdu, bytes: number): void {
+    task.answered(statSn);
+    this.#retained?.add(statSn, sent, bytes, () => task.session.recovery?.settle(task));
   }
 
   #numbers(): { readonly expCmdSn: number; readonly maxCmdSn: number } {
@@ -232,154 +307,36 @@ export class Connection {
     }
   }
 
-  #destination(pdu: AnyPdu): Uint8Array | null {
-    if (pdu.opcode !== Opcode.DataOut || this.#session === undefined) return null;
-    const burst = this.#burst(pdu);
-    this.#dataOut = burst;
-    this.#dataOutProblem = burst?.problem(pdu, pdu.ttt !== RESERVED_TAG);
-    if (burst === undefined || this.#dataOutProblem !== undefined) return null;
-    return burst.destination(pdu);
-  }
-
-  #burst(pdu: DataOutView): Burst | undefined {
-    if (pdu.ttt !== RESERVED_TAG) return this.#session?.burst(pdu.ttt, pdu.itt);
-    return this.#session?.tasks.get(pdu.itt)?.unsolicited;
-  }
-
   #receive(pdu: AnyPdu, data: Uint8Array): void {
     if (this.#closing) return;
-    const burst = this.#dataOut;
-    const problem = this.#dataOutProblem;
-    this.#dataOut = undefined;
-    this.#dataOutProblem = undefined;
-    if (this.#host.faults() === undefined && this.#faults.idle) this.#deliver(pdu, data, burst, problem);
-    else this.#faults.receive(pdu, (kept) => this.#deliver(kept, data, burst, problem));
+    const incoming = this.#intake.take();
+    if (this.#retained !== undefined && "expStatSn" in pdu) this.#retained.acknowledge(pdu.expStatSn);
+    if (this.#host.faults() === undefined && this.#faults.idle) this.#deliver(pdu, data, incoming);
+    else this.#faults.receive(pdu, (kept) => this.#deliver(kept, data, incoming));
   }
 
-  #deliver(pdu: AnyPdu, data: Uint8Array, burst: Burst | undefined, problem: string | undefined): void {
+  #deliver(pdu: AnyPdu, data: Uint8Array, incoming: Incoming | undefined): void {
     if (this.#closing) return;
-    if (this.#session === undefined) this.#receiveLogin(pdu, data);
-    else if (pdu.opcode === Opcode.DataOut) this.#receiveDataOut(pdu, burst, problem);
-    else handleRequest(this, this.#session, pdu, data);
-  }
-
-  #receiveDataOut(pdu: DataOutView, burst: Burst | undefined, problem: string | undefined): void {
+    if (this.#session === undefined) this.#login.receive(pdu, data);
+    else if (pdu.opcode !== Opcode.DataOut) handleRequest(this, this.#session, pdu, data);
     // Data of a task that has ended or was aborted may still be on its way (RFC 7143, section 4.2.3.3).
-    if (burst === undefined) return;
-    if (problem !== undefined) {
-      this.protocolError(problem);
-      burst.fail();
-      return;
-    }
-    burst.took(pdu);
+    else if (incoming?.problem !== undefined) {
+      this.protocolError(incoming.problem);
+      incoming.burst.fail();
+    } else incoming?.burst.took(pdu);
   }
 
-  #receiveLogin(pdu: AnyPdu, data: Uint8Array): void {
-    if (pdu.opcode !== Opcode.LoginRequest) {
-      this.protocolError(
-        `${isOpcode(pdu.opcode) ? OPCODE_TITLES[pdu.opcode] : "an unknown PDU"} before the login`,
-      );
-      this.end("protocol error");
-      return;
-    }
-    if (this.#login === undefined) {
-      this.#cid = pdu.cid;
-      this.#login = this.#host.login(this, pdu);
-    }
-    this.#host.report("login-request", {
-      connection: this.number,
-      isid: formatIsid(pdu.isid),
-      tsih: pdu.tsih,
-      cid: pdu.cid,
-      stage: pdu.csg,
-    });
-    const login = this.#login;
-    this.#faults.login(pdu, data, {
-      proceed: (request) => this.#answerLogin(request, login.receive(request, data)),
-      refuse: (request, refusal) => this.#refuse(request, refusal),
-    });
-  }
-
-  #answerLogin(request: LoginRequestView, answer: LoginAnswer): void {
-    if (answer.kind === "refuse") this.#refuse(request, answer.refusal);
-    else if (answer.kind === "more") this.#sendLogin(request, { transit: false, nsg: 0 }, []);
-    else if (answer.done === undefined) this.#sendLogin(request, answer, answer.keys);
-    else {
-      const entered = this.#host.enter(this, request, answer.done.results, answer.done.user);
-      if ("status" in entered) {
-        this.#refuse(request, entered);
-        return;
-      }
-      clearTimeout(this.#deadline);
-      this.maxSendSegment = answer.done.results.MaxRecvDataSegmentLength;
-      this.#session = entered;
-      this.#sendLogin(request, answer, answer.keys);
-      this.#beginFullFeature(answer.done.results, entered);
-    }
-  }
-
-  #beginFullFeature(results: OperationalValues, session: Session): void {
-    const digests = {
-      headerDigest: results.HeaderDigest === "CRC32C",
-      dataDigest: results.DataDigest === "CRC32C",
-    };
-    this.outbox.configure(digests);
-    this.#framer.configure({
-      ...digests,
-      maxDataLength: session.ownMaxSegment,
-    });
-  }
-
-  #sendLogin(
-    request: LoginRequestView,
-    stage: { readonly transit: boolean; readonly nsg: number },
-    keys: readonly (readonly [string, string])[],
-    status = 0,
-  ): void {
-    const session = this.#session;
-    const statSn = this.#statSn;
-    this.#statSn = serialAdd(statSn, 1);
-    const text = keys.map(([key, value]) => `${key}=${value}\0`).join("");
-    const final = stage.transit && stage.nsg === LoginStage.FullFeaturePhase;
-    this.#send(
-      {
-        opcode: Opcode.LoginResponse,
-        itt: request.itt,
-        csg: request.csg,
-        nsg: stage.nsg,
-        transit: stage.transit,
-        isid: request.isid.slice(),
-        tsih: final ? (session?.tsih ?? 0) : request.tsih,
-        statSn,
-        expCmdSn: session?.order.expCmdSn ?? request.cmdSn,
-        maxCmdSn: session?.order.maxCmdSn ?? request.cmdSn,
-        statusClass: status >> 8,
-        statusDetail: status & 0xff,
-      },
-      text === "" ? undefined : Buffer.from(text),
-    );
-  }
-
-  #refuse(request: LoginRequestView, refusal: Refusal): void {
-    const identity = this.#login?.identity;
-    this.#host.report("login-refused", {
-      connection: this.number,
-      ...(identity !== undefined && { initiator: identity.initiatorName, target: identity.targetName }),
-      class: refusal.status >> 8,
-      detail: refusal.status & 0xff,
-      why: refusal.why,
-    });
-    const keys =
-      refusal.targetAddress === undefined ? [] : [["TargetAddress", refusal.targetAddress] as const];
-    this.#sendLogin(request, { transit: false, nsg: 0 }, keys, refusal.status);
-    this.end("login refused");
-  }
-
+  /** Without recovery a digest error ends the connection; with it the PDU is as good as lost (section 7.8). */
   #framingError(error: ProtocolError, pdu?: AnyPdu): void {
     this.protocolError(error.message, { code: error.code });
     if (error.recoverable && pdu !== undefined)
-      this.sendStatus({ opcode: Opcode.Reject, reason: 0x02 }, pdu.headerBytes.slice(0, 48));
-    this.end("protocol error");
+      this.sendStatus(
+        { opcode: Opcode.Reject, reason: RejectReason.DataDigestError },
+        pdu.headerBytes.slice(0, 48),
+      );
+    const incoming = this.#intake.take();
+    if (!error.recoverable || this.#retained === undefined) this.end("protocol error");
+    else if (pdu?.opcode === Opcode.DataOut && incoming?.problem === undefined) incoming?.burst.damaged(pdu);
   }
 
   #stalled(): void {

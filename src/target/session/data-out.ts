@@ -1,10 +1,12 @@
 import type { Plan } from "../scsi/plan.ts";
-import { Burst } from "./burst.ts";
+import { Burst, type Arrival } from "./burst.ts";
 import type { ScsiTask } from "./scsi-task.ts";
 
 type Receiving = Extract<Plan, { kind: "gather" | "stream" }>;
 
 const nothing = new Uint8Array(0);
+/** How often one part of the data is asked for again. */
+const maxAttempts = 8;
 
 /**
  * Gets `total` bytes of a command's data: what has come unasked, then by R2T, up to MaxOutstandingR2T of them at a time
@@ -26,6 +28,33 @@ export async function receiveData(
   return plan.kind === "gather" ? gather(task, unasked, total) : stream(task, plan, unasked, total);
 }
 
+/**
+ * Waits for a sequence to come, and asks for what of it was lost by recovery R2Ts (RFC 7143, section 7.8); false where
+ * the command was aborted or the data does not come.
+ */
+export async function receiveBurst(
+  task: ScsiTask,
+  burst: Burst,
+  solicited = true,
+  attempt = 1,
+): Promise<boolean> {
+  if (task.aborted) burst.abort();
+  else if (task.suspended) burst.cut();
+  const arrival = await arrivalOf(task, burst);
+  task.bursts.delete(burst);
+  task.session.closeBurst(burst);
+  if (task.suspended) await task.regained();
+  if (arrival === "aborted" || task.aborted) return false;
+  if (arrival === "whole") return true;
+  for (const { start, end } of burst.holes(solicited)) {
+    if (attempt === maxAttempts) return false;
+    const again = openBurst(task, burst.offset + start, burst.buffer.subarray(start, end));
+    if (!(await receiveBurst(task, again, true, attempt + 1))) return false;
+    burst.fill(start, end);
+  }
+  return true;
+}
+
 async function gather(task: ScsiTask, unasked: Uint8Array, total: number): Promise<Uint8Array | undefined> {
   const { budget } = task.session;
   await budget.take(total);
@@ -34,7 +63,7 @@ async function gather(task: ScsiTask, unasked: Uint8Array, total: number): Promi
     whole.set(unasked);
     const came = await forEachBurst(task, unasked.length, total, async (offset, length) => {
       const burst = openBurst(task, offset, whole.subarray(offset, offset + length));
-      return await waitFor(task, burst);
+      return await receiveBurst(task, burst);
     });
     return came ? whole : undefined;
   } finally {
@@ -55,7 +84,7 @@ async function stream(
     try {
       if (task.aborted) return false;
       const burst = openBurst(task, offset, Buffer.allocUnsafeSlow(length));
-      if (!(await waitFor(task, burst))) return false;
+      if (!(await receiveBurst(task, burst))) return false;
       await plan.write(offset, burst.buffer);
       return true;
     } finally {
@@ -73,7 +102,7 @@ async function forEachBurst(
   total: number,
   work: (offset: number, length: number) => Promise<boolean>,
 ): Promise<boolean> {
-  const { MaxBurstLength, MaxOutstandingR2T } = task.session.params;
+  const { MaxBurstLength, MaxOutstandingR2T, DataSequenceInOrder } = task.session.params;
   let next = start;
   let going = true;
   const lane = async () => {
@@ -84,7 +113,9 @@ async function forEachBurst(
       if (!(await work(offset, length))) going = false;
     }
   };
-  const lanes = Math.min(MaxOutstandingR2T, Math.ceil((total - start) / MaxBurstLength));
+  // Section 13.19: recovery reaches only the last of sequences that are kept in order.
+  const oneByOne = task.session.recovery !== undefined && DataSequenceInOrder;
+  const lanes = oneByOne ? 1 : Math.min(MaxOutstandingR2T, Math.ceil((total - start) / MaxBurstLength));
   const results = await Promise.allSettled(
     Array.from({ length: lanes }, () =>
       lane().catch((error: unknown) => {
@@ -99,16 +130,28 @@ async function forEachBurst(
 }
 
 function openBurst(task: ScsiTask, offset: number, buffer: Uint8Array): Burst {
-  const burst = new Burst(offset, buffer, task.session.params.DataPDUInOrder);
+  const { params, recovery } = task.session;
+  const burst = new Burst(offset, buffer, {
+    inOrder: params.DataPDUInOrder,
+    recovers: recovery !== undefined,
+  });
   task.bursts.add(burst);
-  task.sendR2t(burst);
+  if (!task.suspended) task.sendR2t(burst);
   return burst;
 }
 
-async function waitFor(task: ScsiTask, burst: Burst): Promise<boolean> {
-  if (task.aborted) burst.abort();
-  const whole = await burst.complete;
-  task.bursts.delete(burst);
-  task.session.closeBurst(burst);
-  return whole && !task.aborted;
+/** A header that was lost with its F bit shows only as silence (RFC 7143, section 7.1.4.1). */
+async function arrivalOf(task: ScsiTask, burst: Burst): Promise<Arrival> {
+  const { dataOutTimeout } = task.session.limits;
+  if (task.session.recovery === undefined || dataOutTimeout === 0) return burst.complete;
+  let seen = burst.received;
+  const timer = setInterval(() => {
+    if (burst.received === seen) burst.cut();
+    seen = burst.received;
+  }, dataOutTimeout);
+  try {
+    return await burst.complete;
+  } finally {
+    clearInterval(timer);
+  }
 }

@@ -23,8 +23,18 @@ export async function logOut(
     answer(connection, session, request.itt, Response.NoRecovery);
     return;
   }
+  if (reason === Reason.RecoverConnection && other !== connection) {
+    const known = session.logOutForRecovery(cid);
+    answer(connection, session, request.itt, known ? Response.Closed : Response.NoSuchConnection);
+    return;
+  }
   if (other === undefined) {
     answer(connection, session, request.itt, Response.NoSuchConnection);
+    return;
+  }
+  if (reason === Reason.RecoverConnection) {
+    answer(connection, session, request.itt, Response.Closed);
+    session.logOutForRecovery(cid);
     return;
   }
   await session.abortTasks((task) => task.connection === other);

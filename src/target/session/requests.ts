@@ -3,6 +3,7 @@ import type { Connection } from "./connection.ts";
 import { logOut } from "./logout.ts";
 import { ScsiTask } from "./scsi-task.ts";
 import type { Session } from "./session.ts";
+import { takeSnack } from "./snack.ts";
 import { manageTasks } from "./task-management.ts";
 import { answerText } from "./text.ts";
 
@@ -41,7 +42,7 @@ export function handleRequest(connection: Connection, session: Session, pdu: Any
       return;
     }
     case Opcode.Snack:
-      connection.reject(0x03, pdu.headerBytes, "SNACK at ErrorRecoveryLevel 0");
+      takeSnack(connection, session, pdu);
       return;
     case Opcode.LoginRequest:
       connection.reject(RejectReason.Protocol, pdu.headerBytes, "Login Request in the full feature phase");

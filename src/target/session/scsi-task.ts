@@ -1,18 +1,18 @@
-import { ScsiStatus, SenseKey, writeSense } from "#scsi";
-import { Opcode, RESERVED_TAG, type ScsiCommandView } from "ts-iscsi-pdu";
+import { ScsiStatus, writeSense } from "#scsi";
+import { Opcode, type ScsiCommandView } from "ts-iscsi-pdu";
 import { CommandFailure, checkCondition, deviceFailure, invalidField } from "../scsi/check.ts";
 import { planCommand } from "../scsi/device-server.ts";
 import type { LogicalUnit } from "../scsi/logical-unit.ts";
 import { good, type Outcome, type Plan } from "../scsi/plan.ts";
 import { Burst } from "./burst.ts";
 import type { Connection } from "./connection.ts";
-import { receiveData } from "./data-out.ts";
+import { DataInPhase, type DataSource } from "./data-in.ts";
+import { receiveBurst, receiveData } from "./data-out.ts";
+import { crcError, dataPhaseError, withLength } from "./sense-data.ts";
+import { readResidual, residual } from "./residual.ts";
 import type { Session } from "./session.ts";
 
-/** Bytes that are read from a device at a time for one command. */
-const pieceSize = 256 * 1024;
-
-/** One SCSI command from its arrival to its status. */
+/** One SCSI command from its arrival to its status, and where there is recovery, to the acknowledgement of that. */
 export class ScsiTask {
   readonly session: Session;
   connection: Connection;
@@ -24,18 +24,32 @@ export class ScsiTask {
   readonly cdb: Uint8Array;
   readonly edtl: number;
   readonly attribute: number;
-  readonly #read: boolean;
+  /** Bytes that the initiator has room for. */
+  readonly #readRoom: number;
   readonly #write: boolean;
+  /** What a bidirectional command may read; it gets its status in a response of its own. */
+  readonly #bidirectional: boolean;
   /** Immediate and unsolicited data. */
   readonly unsolicited: Burst | undefined;
   /** Resolves when the task has no effect any more. */
   readonly ended: Promise<void>;
+  readonly bursts = new Set<Burst>();
+  /** Data-In and R2T PDUs so far, which share one numbering. */
+  sentPdus = 0;
+  /** Bytes that have moved. */
+  moved = 0;
+  /** It occupies a place of the command window. */
+  queued = false;
+  dataIn: DataInPhase | undefined;
   #end: () => void = () => undefined;
   #aborted = false;
   readonly #abort = Promise.withResolvers<undefined>();
-  readonly bursts = new Set<Burst>();
-  #sentPdus = 0;
-  #moved = 0;
+  #allegiance: PromiseWithResolvers<void> | undefined;
+  #snackTag = 0;
+  #acknowledgedR2ts = 0;
+  /** The response that went out, and its StatSN. */
+  #answer: { readonly outcome: Outcome; readonly planned: number } | undefined;
+  #statSn: number | undefined;
 
   constructor(session: Session, connection: Connection, pdu: ScsiCommandView, data: Uint8Array) {
     this.session = session;
@@ -48,18 +62,18 @@ export class ScsiTask {
     this.cdb = pdu.fullCdb().slice();
     this.edtl = pdu.edtl;
     this.attribute = pdu.attribute;
-    this.#read = pdu.read;
     this.#write = pdu.write;
+    this.#bidirectional = pdu.read && pdu.write;
+    this.#readRoom = this.#bidirectional ? (pdu.bidirectionalReadLength() ?? 0) : pdu.read ? pdu.edtl : 0;
     this.ended = new Promise((resolve) => {
       this.#end = resolve;
     });
     if (this.#write && (data.length > 0 || !pdu.final)) {
       const room = pdu.final ? data.length : Math.min(this.edtl, session.params.FirstBurstLength);
-      this.unsolicited = new Burst(
-        0,
-        Buffer.allocUnsafeSlow(Math.max(room, data.length)),
-        session.params.DataPDUInOrder,
-      );
+      this.unsolicited = new Burst(0, Buffer.allocUnsafeSlow(Math.max(room, data.length)), {
+        inOrder: session.params.DataPDUInOrder,
+        recovers: session.recovery !== undefined,
+      });
       this.unsolicited.takeImmediate(data, pdu.final);
     }
   }
@@ -71,6 +85,21 @@ export class ScsiTask {
   /** Resolves when the task is aborted. */
   get abortion(): Promise<undefined> {
     return this.#abort.promise;
+  }
+
+  /** The last Data-In carries the status (RFC 7143, section 11.7.3), unless a response has more to tell. */
+  get collapses(): boolean {
+    return this.#snackTag === 0 && !this.#bidirectional;
+  }
+
+  /** It has lost its connection and waits for another one. */
+  get suspended(): boolean {
+    return this.#allegiance !== undefined;
+  }
+
+  /** First number of a Data-In or R2T that the initiator may ask for again. */
+  get acknowledgedPdus(): number {
+    return this.dataIn?.acknowledged ?? this.#acknowledgedR2ts;
   }
 
   /** Its place in the order of CmdSN has come. */
@@ -90,18 +119,114 @@ export class ScsiTask {
     this.#abort.resolve(undefined);
     this.unsolicited?.abort();
     for (const burst of this.bursts) burst.abort();
+    this.#allegiance?.resolve();
+    this.session.recovery?.settle(this);
+  }
+
+  /** Its connection is lost: it goes on as far as it can and waits. */
+  suspend(): void {
+    this.#allegiance ??= Promise.withResolvers();
+    this.unsolicited?.cut();
+    for (const burst of this.bursts) burst.cut();
+  }
+
+  /** Resolves when the task belongs to a connection again, or was aborted. */
+  async regained(): Promise<void> {
+    await this.#allegiance?.promise;
+  }
+
+  /** Whether TASK REASSIGN may name this as the next DataSN or R2TSN that the initiator expects. */
+  mayGoOnFrom(expDataSn: number): boolean {
+    return expDataSn === 0 || (expDataSn >= this.acknowledgedPdus && expDataSn <= this.sentPdus);
+  }
+
+  /** Goes on over another connection, from the first PDU that the initiator lacks; the status comes again too. */
+  reassign(connection: Connection, expDataSn: number): void {
+    const over = this.#statSn !== undefined || this.dataIn?.done === true;
+    this.connection = connection;
+    this.session.recovery?.data.forget(this);
+    if (this.dataIn !== undefined) this.dataIn.rewind(Math.max(expDataSn, this.dataIn.acknowledged));
+    else {
+      this.sentPdus = expDataSn;
+      this.#acknowledgedR2ts = expDataSn;
+    }
+    this.#statSn = undefined;
+    const waiting = this.#allegiance;
+    this.#allegiance = undefined;
+    waiting?.resolve();
+    if (over && waiting === undefined) void this.#sendAgain();
+  }
+
+  /** The initiator has its Data-In PDUs below `dataSn`; false where that cannot be. */
+  acknowledgeData(dataSn: number): boolean {
+    if (this.dataIn?.acknowledge(dataSn) !== true) return false;
+    this.session.recovery?.data.acknowledge(this, dataSn);
+    return true;
+  }
+
+  /** Sends all data that is not acknowledged anew, in the present sizes, and a response that tells so by its tag. */
+  sendAnew(snackTag: number): boolean {
+    if (this.dataIn === undefined) return false;
+    const over = this.dataIn.done;
+    this.#snackTag = snackTag;
+    this.session.recovery?.data.forget(this);
+    this.dataIn.rewind(this.dataIn.acknowledged);
+    if (over) void this.#sendAgain();
+    return true;
+  }
+
+  /** Sends R2Ts again whose sequences are still open; false where one of them is not. */
+  resendR2ts(from: number, end: number): boolean {
+    const open = [...this.bursts].filter(({ r2tSn }) => r2tSn >= from && r2tSn < end);
+    if (open.length !== end - from) return false;
+    for (const burst of open) this.#sendR2t(burst, this.session.tagOf(burst) ?? 0);
+    return true;
+  }
+
+  /** A new Ready To Transfer for `burst`. */
+  sendR2t(burst: Burst): void {
+    burst.r2tSn = this.sentPdus;
+    this.sentPdus += 1;
+    this.session.openBurst(this, burst, (ttt) => this.#sendR2t(burst, ttt));
+  }
+
+  /** The status of the task went out under this number. */
+  answered(statSn: number): void {
+    this.#statSn = statSn;
+  }
+
+  #sendR2t(burst: Burst, ttt: number): void {
+    this.connection.sendR2t({
+      opcode: Opcode.R2t,
+      itt: this.itt,
+      lun: this.lun < 0 ? 0 : this.lun,
+      ttt,
+      r2tSn: burst.r2tSn,
+      bufferOffset: burst.offset,
+      desiredLength: burst.buffer.length,
+    });
   }
 
   async #run(leave: () => void): Promise<void> {
     try {
-      if (this.unsolicited !== undefined && !this.unsolicited.ended) await this.unsolicited.complete;
-      if (this.unsolicited?.failed === true && !this.#aborted) this.#respond(dataPhaseError, 0);
+      const { unsolicited } = this;
+      const complete = unsolicited === undefined || (await this.#awaitUnsolicited(unsolicited));
+      if (!complete && !this.#aborted) await this.#respond(this.#lostData(), 0);
       else if (!this.#aborted) await this.#carryOut();
     } finally {
       this.session.removeTask(this);
       this.#end();
       leave();
     }
+  }
+
+  async #awaitUnsolicited(unsolicited: Burst): Promise<boolean> {
+    if (unsolicited.ended && this.session.recovery === undefined) return !unsolicited.failed;
+    return await receiveBurst(this, unsolicited, false);
+  }
+
+  #lostData(): Outcome {
+    return this.session.recovery === undefined ? dataPhaseError : crcError;
   }
 
   async #carryOut(): Promise<void> {
@@ -114,25 +239,25 @@ export class ScsiTask {
       if (this.#aborted) return;
       const doing = this.#write ? "write" : "read";
       if (!(error instanceof CommandFailure)) this.session.reportDeviceError(this, error);
-      this.#respond(deviceFailure(error, doing), 0);
+      await this.#respond(deviceFailure(error, doing), 0);
     }
   }
 
   async #follow(plan: Plan): Promise<void> {
     switch (plan.kind) {
       case "done":
-        this.#respond(plan.outcome, 0);
+        await this.#respond(plan.outcome, 0);
         return;
       case "data":
-        await this.#sendWhole(plan.data);
+        await this.#send(plan.data, plan.data.length);
         return;
       case "compute": {
-        const data = await plan.data();
-        await this.#sendWhole(data.subarray(0, plan.length));
+        const data = (await plan.data()).subarray(0, plan.length);
+        await this.#send(data, data.length);
         return;
       }
       case "read":
-        await this.#sendRead(plan);
+        await this.#send((offset, into) => plan.read(offset, into), plan.length);
         return;
       case "gather":
       case "stream":
@@ -140,67 +265,14 @@ export class ScsiTask {
     }
   }
 
-  async #sendWhole(data: Uint8Array): Promise<void> {
-    if (this.connection.outbox.full) await this.connection.outbox.ready();
-    if (this.#aborted) return;
-    const total = this.#read ? Math.min(data.length, this.edtl) : 0;
-    if (total === 0) this.#respond(good, data.length);
-    else this.#sendDataIn(data.subarray(0, total), 0, total, data.length);
-  }
-
-  async #sendRead(plan: Extract<Plan, { kind: "read" }>): Promise<void> {
-    const total = this.#read ? Math.min(plan.length, this.edtl) : 0;
-    if (total === 0) {
-      this.#respond(good, plan.length);
-      return;
+  async #send(source: DataSource, planned: number): Promise<void> {
+    const total = Math.min(planned, this.#readRoom);
+    if (total > 0) {
+      this.dataIn = new DataInPhase(this, source, total, planned);
+      if (!(await this.dataIn.send())) return;
+      if (this.collapses) return;
     }
-    const blockSize = this.unit?.blockSize ?? 512;
-    for (let offset = 0; offset < total; offset += pieceSize) {
-      if (this.connection.outbox.full) await this.connection.outbox.ready();
-      if (this.#aborted) return;
-      const length = Math.min(pieceSize, total - offset);
-      // A device moves whole blocks, though the initiator may want less.
-      const piece = Buffer.allocUnsafeSlow(Math.ceil(length / blockSize) * blockSize);
-      await plan.read(offset, piece);
-      if (this.#aborted) return;
-      this.#sendDataIn(
-        piece.length === length ? piece : piece.subarray(0, length),
-        offset,
-        total,
-        plan.length,
-      );
-    }
-  }
-
-  /** Cuts a piece into Data-In PDUs; the last of the command carries the status (RFC 7143, section 11.7.3). */
-  #sendDataIn(piece: Uint8Array, offset: number, total: number, planned: number): void {
-    const { connection, session } = this;
-    const { MaxBurstLength } = session.params;
-    const maxSegment = connection.maxSendSegment;
-    for (let at = 0; at < piece.length;) {
-      const position = offset + at;
-      const burstLeft = MaxBurstLength - (position % MaxBurstLength);
-      const length = Math.min(maxSegment, burstLeft, piece.length - at);
-      const last = position + length === total;
-      this.#moved = position + length;
-      if (last) session.finishTask(this, ScsiStatus.Good);
-      connection.sendDataIn(
-        {
-          opcode: Opcode.DataIn,
-          itt: this.itt,
-          final: last || length === burstLeft,
-          hasStatus: last,
-          status: 0,
-          ttt: RESERVED_TAG,
-          dataSn: this.#sentPdus,
-          bufferOffset: position,
-          ...(last ? residual(planned, this.edtl) : undefined),
-        },
-        piece.length === length ? piece : piece.subarray(at, at + length),
-      );
-      this.#sentPdus += 1;
-      at += length;
-    }
+    await this.#respond(good, planned);
   }
 
   async #receive(plan: Extract<Plan, { kind: "gather" | "stream" }>): Promise<void> {
@@ -214,7 +286,7 @@ export class ScsiTask {
     const whole = await receiveData(this, plan, total);
     if (this.#aborted) return;
     if (whole === undefined) {
-      this.#respond(dataPhaseError, 0);
+      await this.#respond(this.#lostData(), 0);
       return;
     }
     const work = plan.kind === "gather" ? plan.finish(whole) : plan.finish();
@@ -223,64 +295,47 @@ export class ScsiTask {
         ? await Promise.race([work, this.#abort.promise])
         : await work;
     if (outcome === undefined) return;
-    this.#moved = total;
-    if (!this.#aborted) this.#respond(outcome, plan.length);
+    this.moved = total;
+    if (!this.#aborted) await this.#respond(outcome, plan.length);
   }
 
-  /** A new Ready To Transfer for `burst`. */
-  sendR2t(burst: Burst): void {
-    this.session.openBurst(this, burst, (ttt) => {
-      this.connection.sendR2t({
-        opcode: Opcode.R2t,
-        itt: this.itt,
-        lun: this.lun < 0 ? 0 : this.lun,
-        ttt,
-        r2tSn: this.#sentPdus,
-        bufferOffset: burst.offset,
-        desiredLength: burst.buffer.length,
-      });
-    });
-    this.#sentPdus += 1;
+  /** Sends data and status again, of a task that was over. A command that failed has no data to send. */
+  async #sendAgain(): Promise<void> {
+    try {
+      const failed = this.#answer !== undefined && this.#answer.outcome.status !== ScsiStatus.Good;
+      if (!failed && this.dataIn !== undefined && !(await this.dataIn.send())) return;
+      if (this.#answer !== undefined) await this.#respond(this.#answer.outcome, this.#answer.planned);
+      else if (this.dataIn !== undefined && !this.collapses) await this.#respond(good, this.dataIn.planned);
+    } catch (error) {
+      this.session.reportDeviceError(this, error);
+      await this.#respond(deviceFailure(error, "read"), 0);
+    }
   }
 
-  #respond(outcome: Outcome, planned: number): void {
+  async #respond(outcome: Outcome, planned: number): Promise<void> {
+    if (this.suspended) await this.regained();
+    if (this.#aborted) return;
     const sense =
       outcome.sense === undefined
         ? undefined
         : writeSense(outcome.sense, { descriptor: this.unit?.modes.descriptorSense ?? false });
-    const moves = outcome.status === ScsiStatus.Good ? planned : this.#moved;
+    const moves = outcome.status === ScsiStatus.Good ? planned : this.moved;
+    if (this.session.recovery !== undefined) this.#answer = { outcome, planned };
     this.session.finishTask(this, outcome.status, outcome.sense);
-    this.connection.sendStatus(
+    const reads = this.dataIn !== undefined;
+    this.connection.sendResponse(
+      this,
       {
         opcode: Opcode.ScsiResponse,
         itt: this.itt,
         status: outcome.status,
-        expDataSn: this.#sentPdus,
-        ...residual(moves, this.edtl),
+        snackTag: this.#snackTag,
+        expDataSn: this.sentPdus,
+        ...residual(this.#bidirectional && reads ? 0 : moves, this.edtl),
+        ...(this.#bidirectional && readResidual(reads ? moves : 0, this.#readRoom)),
       },
       sense === undefined ? undefined : withLength(sense),
+      this.#statSn,
     );
   }
-}
-
-/** Data-Out PDUs out of sequence: DATA PHASE ERROR, and the command may be tried again (RFC 7143, section 7.9). */
-const dataPhaseError: Outcome = {
-  status: ScsiStatus.CheckCondition,
-  sense: { key: SenseKey.AbortedCommand, asc: 0x4b, ascq: 0x00 },
-};
-
-/** Expected and planned transfer length differ: O or U with the difference (RFC 7143, section 11.4.5.1). */
-function residual(planned: number, edtl: number) {
-  if (planned === edtl) return undefined;
-  return planned > edtl
-    ? { overflow: true, residualCount: planned - edtl }
-    : { underflow: true, residualCount: edtl - planned };
-}
-
-/** Sense data in a SCSI Response begins with its length (RFC 7143, section 11.4.7). */
-function withLength(sense: Uint8Array): Uint8Array {
-  const out = Buffer.alloc(2 + sense.length);
-  out.writeUInt16BE(sense.length);
-  out.set(sense, 2);
-  return out;
 }

@@ -12,6 +12,7 @@ import type { Burst } from "./burst.ts";
 import { CommandOrder } from "./command-order.ts";
 import { commandFault } from "./command-fault.ts";
 import type { Connection } from "./connection.ts";
+import { SessionRecovery } from "./recovery.ts";
 import type { ScsiTask } from "./scsi-task.ts";
 
 export interface SessionInit {
@@ -53,6 +54,8 @@ export class Session {
   readonly connections = new Map<number, Connection>();
   readonly tasks = new Map<number, ScsiTask>();
   readonly report: Report;
+  /** What is kept to be sent again; only with ErrorRecoveryLevel 1 or 2. */
+  readonly recovery: SessionRecovery | undefined;
   readonly #bursts = new Map<number, { readonly task: ScsiTask; readonly burst: Burst }>();
   readonly #ttts = new WeakMap<Burst, number>();
   readonly #activity: Activity;
@@ -75,6 +78,8 @@ export class Session {
     this.budget = new ByteBudget(init.limits.dataOutBudget);
     this.#activity = new Activity(init.number, init.report);
     this.#init = init;
+    this.recovery =
+      init.type === "Normal" && init.params.ErrorRecoveryLevel > 0 ? this.#recovery() : undefined;
     for (const unit of this.deviceServer.units.values()) unit.attach(this.nexus);
   }
 
@@ -105,23 +110,25 @@ export class Session {
 
   addTask(task: ScsiTask): void {
     this.tasks.set(task.itt, task);
-    if (!task.immediate) this.order.begin();
+    if (task.immediate) return;
+    task.queued = true;
+    this.order.begin();
   }
 
   /** The status is about to go out: the queue has room again, and the initiator may use the tag again. */
   finishTask(task: ScsiTask, status: number, sense?: Sense): void {
-    if (this.tasks.get(task.itt) === task) {
-      this.tasks.delete(task.itt);
-      if (!task.immediate) this.order.end();
-    }
-    this.#activity.command(task, status, sense);
+    const first = this.tasks.get(task.itt) === task;
+    this.removeTask(task);
+    this.recovery?.end(task);
+    if (first) this.#activity.command(task, status, sense);
   }
 
   /** The task has ended without a status, if it has not had one. */
   removeTask(task: ScsiTask): void {
-    if (this.tasks.get(task.itt) !== task) return;
-    this.tasks.delete(task.itt);
-    if (!task.immediate) this.order.end();
+    if (this.tasks.get(task.itt) === task) this.tasks.delete(task.itt);
+    if (!task.queued) return;
+    task.queued = false;
+    this.order.end();
   }
 
   /** Aborts tasks and resolves when none of them has an effect any more. */
@@ -133,11 +140,15 @@ export class Session {
   }
 
   openBurst(task: ScsiTask, burst: Burst, send: (ttt: number) => void): void {
-    const ttt = this.#nextTtt;
-    this.#nextTtt = ttt + 1 === RESERVED_TAG ? 1 : ttt + 1;
+    const ttt = this.#takeTag();
     this.#bursts.set(ttt, { task, burst });
     this.#ttts.set(burst, ttt);
     send(ttt);
+  }
+
+  /** The Target Transfer Tag of a sequence that is open. */
+  tagOf(burst: Burst): number | undefined {
+    return this.#ttts.get(burst);
   }
 
   closeBurst(burst: Burst): void {
@@ -158,16 +169,75 @@ export class Session {
     });
   }
 
+  /** A connection joins; one with the same number is replaced by it (RFC 7143, section 6.3.4). */
+  join(connection: Connection): void {
+    const old = this.connections.get(connection.cid);
+    this.connections.set(connection.cid, connection);
+    if (old !== undefined) {
+      this.#leave(old, true);
+      old.end("reinstated");
+    } else this.recovery?.logOut(connection.cid);
+  }
+
+  /** Logs out a connection so that its tasks can be reassigned; false where none of this number is known. */
+  logOutForRecovery(cid: number): boolean {
+    const connection = this.connections.get(cid);
+    if (connection === undefined) return this.recovery?.logOut(cid) ?? false;
+    this.connections.delete(cid);
+    this.#leave(connection, true);
+    connection.end("logout");
+    return true;
+  }
+
   connectionLost(connection: Connection, how: string): void {
-    if (this.connections.get(connection.cid) === connection) this.connections.delete(connection.cid);
+    if (this.connections.get(connection.cid) !== connection) return;
+    this.connections.delete(connection.cid);
+    if (how === "logout") this.#abortTasksOf(connection);
+    else this.#leave(connection, false);
+    if (this.connections.size === 0 && this.recovery?.waiting !== true) this.close(how);
+  }
+
+  /** A connection is gone without its tasks: they wait for another one, or end. */
+  #leave(connection: Connection, loggedOut: boolean): void {
+    if (this.#closed) return;
+    if (this.recovery?.reassigns !== true) {
+      this.#abortTasksOf(connection);
+      return;
+    }
+    for (const task of this.tasks.values()) if (task.connection === connection) task.suspend();
+    this.recovery.lose(connection, loggedOut);
+  }
+
+  #abortTasksOf(connection: Connection): void {
     for (const task of this.tasks.values()) if (task.connection === connection) task.abort();
-    if (this.connections.size === 0) this.close(how);
+    this.recovery?.forget(connection);
+  }
+
+  #recovery(): SessionRecovery {
+    const { ErrorRecoveryLevel, DefaultTime2Wait, DefaultTime2Retain } = this.params;
+    return new SessionRecovery({
+      retainBytes: this.limits.retainBytes,
+      level: ErrorRecoveryLevel,
+      retainTime: (DefaultTime2Wait + DefaultTime2Retain) * 1000,
+      nextTag: () => this.#takeTag(),
+      expired: (connection) => {
+        this.#abortTasksOf(connection);
+        if (this.connections.size === 0 && this.recovery?.waiting !== true) this.close("not recovered");
+      },
+    });
+  }
+
+  #takeTag(): number {
+    const ttt = this.#nextTtt;
+    this.#nextTtt = ttt + 1 === RESERVED_TAG ? 1 : ttt + 1;
+    return ttt;
   }
 
   /** Ends the session: its tasks, its hold on the units, its connections. */
   close(how: string): void {
     if (this.#closed) return;
     this.#closed = true;
+    this.recovery?.close();
     for (const task of this.tasks.values()) task.abort();
     for (const unit of this.deviceServer.units.values()) unit.detach(this.nexus);
     for (const connection of this.connections.values()) connection.end(how);

@@ -8,6 +8,8 @@ import {
 } from "ts-iscsi-pdu";
 import type { LogicalUnit } from "../scsi/logical-unit.ts";
 import type { Connection } from "./connection.ts";
+import { query } from "./query.ts";
+import { reassignment, type Reassignment } from "./reassign.ts";
 import type { ScsiTask } from "./scsi-task.ts";
 import type { Session } from "./session.ts";
 
@@ -17,19 +19,37 @@ export async function manageTasks(
   session: Session,
   request: TmfRequestView,
 ): Promise<void> {
-  const response = await carryOut(session, request);
+  const { response, task, additionalInformation } = await carryOut(session, request);
   session.report("tmf", {
     session: session.number,
     function: tmfFunctions.text(request.function),
     lun: request.lun,
     response,
   });
-  connection.sendStatus({ opcode: Opcode.TmfResponse, itt: request.itt, response });
+  connection.sendStatus({
+    opcode: Opcode.TmfResponse,
+    itt: request.itt,
+    response,
+    ...(additionalInformation !== undefined && { additionalInformation }),
+  });
+  task?.reassign(connection, request.expDataSn);
   if (request.function === TmfFunction.TargetColdReset && response === TmfResponseCode.FunctionComplete)
     for (const other of sessionsOf(session)) other.close("target cold reset");
 }
 
-async function carryOut(session: Session, request: TmfRequestView): Promise<number> {
+interface Answer extends Reassignment {
+  readonly additionalInformation?: number;
+}
+
+async function carryOut(session: Session, request: TmfRequestView): Promise<Answer> {
+  if (request.function === TmfFunction.TaskReassign) return reassignment(session, request);
+  // Functions beyond these need what RFC 7144 adds (section 6.2).
+  if (request.function > TmfFunction.TaskReassign && session.params.iSCSIProtocolLevel >= 2)
+    return query(session, request);
+  return { response: await change(session, request) };
+}
+
+async function change(session: Session, request: TmfRequestView): Promise<number> {
   const unit = session.unit(request.lun);
   switch (request.function) {
     case TmfFunction.AbortTask:
@@ -37,10 +57,6 @@ async function carryOut(session: Session, request: TmfRequestView): Promise<numb
     case TmfFunction.TargetWarmReset:
     case TmfFunction.TargetColdReset:
       return resetTarget(session);
-    case TmfFunction.TaskReassign:
-      return TmfResponseCode.ReassignmentNotSupported;
-    case TmfFunction.ClearAca:
-      return TmfResponseCode.FunctionNotSupported;
     case TmfFunction.AbortTaskSet:
     case TmfFunction.ClearTaskSet:
     case TmfFunction.LogicalUnitReset:
