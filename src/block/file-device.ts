@@ -2,11 +2,12 @@ import { open, type FileHandle } from "node:fs/promises";
 import { SanlabError, UsageError } from "#core";
 import type { BlockDevice, Extent, IoOptions, WriteOptions } from "./block-device.ts";
 import { fileError } from "./file-error.ts";
+import { FileHoles } from "./file-holes.ts";
 import { imageSize } from "./image-size.ts";
 import { mergeExtents } from "./merge-extents.ts";
 import { checkGeometry, checkRange, checkWritable, isZero, zeros } from "./range.ts";
 
-/** What is looked at in one go by `trim` and `extents`; 4 KiB is what file systems allocate. */
+/** What is looked at in one go where holes have to be guessed; 4 KiB is what file systems allocate. */
 const scanSize = 256 * 1024;
 const granule = 4096;
 
@@ -19,9 +20,9 @@ export interface FileDeviceOptions {
 /**
  * A raw disk image in a file, or a Linux block device.
  *
- * Node.js reaches neither the file system's map of holes nor its hole punching. So `trim` writes zeroes, only over
- * what is not zero already: an image never grows by it, and never shrinks. `extents` reads the range and calls a
- * granule of 4 KiB that is all zero unallocated.
+ * `trim` punches a hole, and `extents` tells the file system's own holes. Where the file system or the machine cannot do
+ * that, `trim` writes zeroes over what is not zero already, so that an image never grows by it, and `extents` reads the
+ * range and calls a granule of 4 KiB that is all zero unallocated.
  */
 export class FileDevice implements BlockDevice {
   readonly file: string;
@@ -29,9 +30,17 @@ export class FileDevice implements BlockDevice {
   readonly blockSize: number;
   readonly readOnly: boolean;
   readonly #handle: FileHandle;
+  readonly #holes: FileHoles | undefined;
 
-  private constructor(handle: FileHandle, file: string, size: number, blockSize: number, readOnly: boolean) {
+  private constructor(
+    { handle, holes }: OpenedFile,
+    file: string,
+    size: number,
+    blockSize: number,
+    readOnly: boolean,
+  ) {
     this.#handle = handle;
+    this.#holes = holes;
     this.file = file;
     this.size = size;
     this.blockSize = blockSize;
@@ -52,7 +61,7 @@ export class FileDevice implements BlockDevice {
     try {
       const size = await imageSize(handle, file, blockSize);
       checkGeometry(size, blockSize);
-      return new FileDevice(handle, file, size, blockSize, readOnly);
+      return new FileDevice(await opened(handle), file, size, blockSize, readOnly);
     } catch (error) {
       await handle.close();
       throw error instanceof SanlabError || error instanceof RangeError
@@ -73,7 +82,7 @@ export class FileDevice implements BlockDevice {
     try {
       handle = await open(file, "wx+", 0o600);
       await handle.truncate(size);
-      return new FileDevice(handle, file, size, blockSize, false);
+      return new FileDevice(await opened(handle), file, size, blockSize, false);
     } catch (error) {
       await handle?.close();
       throw fileError(file, "create", error);
@@ -122,7 +131,9 @@ export class FileDevice implements BlockDevice {
   }
 
   async trim(offset: number, length: number, options: IoOptions = {}): Promise<void> {
+    options.signal?.throwIfAborted();
     checkWritable(this, offset, length);
+    if (length === 0 || (await this.#holes?.punch(offset, length)) === true) return;
     for await (const extent of this.extents(offset, length, options)) {
       if (!extent.allocated) continue;
       for (let done = 0; done < extent.length; done += scanSize) {
@@ -132,11 +143,32 @@ export class FileDevice implements BlockDevice {
   }
 
   extents(offset: number, length: number, options: IoOptions = {}): AsyncIterable<Extent> {
-    return mergeExtents(this.#scan(offset, length, options));
+    return mergeExtents(
+      this.#holes === undefined
+        ? this.#scan(offset, length, options)
+        : this.#map(this.#holes, offset, length, options),
+    );
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#handle.close();
+  }
+
+  /** A block that is data in part is allocated. */
+  async *#map(holes: FileHoles, offset: number, length: number, options: IoOptions): AsyncIterable<Extent> {
+    checkRange(this, offset, length);
+    const end = offset + length;
+    let at = offset;
+    for await (const data of holes.data(offset, end)) {
+      options.signal?.throwIfAborted();
+      const start = Math.max(at, data.start - (data.start % this.blockSize));
+      const stop = Math.min(end, Math.ceil(data.end / this.blockSize) * this.blockSize);
+      if (start >= end) break;
+      if (start > at) yield { offset: at, length: start - at, allocated: false };
+      if (stop > start) yield { offset: start, length: stop - start, allocated: true };
+      at = Math.max(at, stop);
+    }
+    if (at < end) yield { offset: at, length: end - at, allocated: false };
   }
 
   async *#scan(offset: number, length: number, options: IoOptions): AsyncIterable<Extent> {
@@ -151,6 +183,15 @@ export class FileDevice implements BlockDevice {
       }
     }
   }
+}
+
+interface OpenedFile {
+  readonly handle: FileHandle;
+  readonly holes: FileHoles | undefined;
+}
+
+async function opened(handle: FileHandle): Promise<OpenedFile> {
+  return { handle, holes: await FileHoles.of(handle.fd) };
 }
 
 function isDirectoryError(cause: unknown): boolean {
