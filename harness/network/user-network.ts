@@ -3,6 +3,8 @@ export interface UserNetworkOptions {
   readonly tftpFolder?: string;
   /** File name in that folder which its DHCP server tells the guest to boot, such as an iPXE script. */
   readonly bootFile?: string;
+  /** TCP ports of the guest, and where on the machine's loopback they are reached. */
+  readonly forwards?: readonly { readonly guestPort: number; readonly hostPort: number }[];
   /** The guest's host name, by DHCP. */
   readonly hostname?: string;
 }
@@ -15,7 +17,7 @@ export interface UserNetwork {
   readonly guestAddress: string;
   readonly dnsAddress: string;
   /** The options of QEMU's `-netdev user`. */
-  readonly options: Readonly<Record<string, string>>;
+  readonly options: Readonly<Record<string, string | readonly string[]>>;
   /** One sentence for the first line of a run: what this network is and what it cannot do. */
   readonly limits: string;
 }
@@ -37,6 +39,13 @@ export function userNetwork(options: UserNetworkOptions = {}): UserNetwork {
       dns: "10.0.2.3",
       ...(options.tftpFolder === undefined ? {} : { tftp: options.tftpFolder }),
       ...(options.bootFile === undefined ? {} : { bootfile: options.bootFile }),
+      ...(options.forwards === undefined || options.forwards.length === 0
+        ? {}
+        : {
+            hostfwd: options.forwards.map(
+              ({ guestPort, hostPort }) => `tcp:127.0.0.1:${hostPort}-:${guestPort}`,
+            ),
+          }),
       ...(options.hostname === undefined ? {} : { hostname: options.hostname }),
     },
     limits:

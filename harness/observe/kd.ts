@@ -40,6 +40,7 @@ export function watchKd(stream: Duplex, timeline: Timeline, options: KdWatchOpti
   const host = new KdHost(stream, {
     quietMs: options.quietMs,
     firstPacketMs: Infinity,
+    patient: true,
     onEvent: (event) => {
       observer.see(event);
       clearTimeout(idle);

@@ -70,7 +70,7 @@ export interface HostFacts {
  * Decides addresses, names and limits. The same scenario on the same host gives the same plan, but for the folder and
  * for secrets that are made up.
  *
- * @throws UsageError GUEST_FIRMWARE, NO_SECRET; IBFT_SPEC for a table that no system boots from, unless it is meant
+ * @throws UsageError GUEST_FIRMWARE, GUEST_REQUEST, NO_SECRET; IBFT_SPEC for a table that no system boots from, unless it is meant
  */
 export function planRun(
   scenario: Scenario,
@@ -84,6 +84,11 @@ export function planRun(
       "GUEST_FIRMWARE",
       `${guest.manifest.name} does not boot on ${firmware}; set uefi: ${!scenario.uefi}`,
     );
+  }
+  const deaf = scenario.requests.find((word) => guest.manifest.requests?.words.includes(word) !== true);
+  if (deaf !== undefined) {
+    const known = guest.manifest.requests?.words.join(", ") ?? "nothing";
+    throw new UsageError("GUEST_REQUEST", `${guest.manifest.name} obeys ${known}, not "${deaf}"`);
   }
   const userMode = host.noWires;
   const family = scenario.addresses;
@@ -106,7 +111,7 @@ export function planRun(
     })),
     target: plannedTarget(scenario, userMode !== undefined, host.chapSecrets),
     initiatorName,
-    timeoutMs: (scenario.timeout ?? 60 * timeScale(host.accel.kind)) * 1000,
+    timeoutMs: (scenario.timeout ?? (guest.manifest.bootSeconds ?? 60) * timeScale(host.accel.kind)) * 1000,
   };
   if (scenario.firmware === "emulated") checkTables(plan);
   return plan;

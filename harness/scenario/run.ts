@@ -14,6 +14,7 @@ import type { PlannedWire, RunPlan } from "./plan.ts";
 import { checkTarget } from "./preflight.ts";
 import { startTarget, type Portal } from "./start-target.ts";
 import { watchBoot } from "./watch-boot.ts";
+import { forwardsOf } from "./watch-guest.ts";
 
 export interface RunOptions {
   readonly signal?: AbortSignal;
@@ -53,6 +54,8 @@ export async function runPlan(plan: RunPlan, options: RunOptions = {}): Promise<
     portal: { host: plan.target.host, port: plan.target.port },
     target: plan.target.iqn,
     markers: plan.guest.manifest.markers,
+    serials: plan.guest.manifest.serials,
+    login: plan.guest.manifest.login,
   });
   try {
     await lab.run(() => boot(plan, { lab, timeline, clock, options }));
@@ -87,13 +90,14 @@ async function boot(plan: RunPlan, { lab, timeline, clock, options }: Run): Prom
   await checkTarget(plan, portal, timeline, signal);
   if (plan.network.kind === "private") lab.own(await startNetboot(plan, timeline, clock, signal));
   const parts = await bootFirmware(plan, portal, lab, timeline);
+  const forwards = await forwardsOf(plan);
   const captures = [];
   for (const nic of plan.nics.keys()) {
     captures.push(lab.own(await watchWire(lab.path(captureName(nic)), nic, timeline, clock)));
   }
   options.onStep?.(`starts QEMU (${plan.accel.kind}: ${plan.accel.reason})`);
   const machine = lab.own(
-    await launchMachine(machineOf(plan, parts), {
+    await launchMachine(machineOf(plan, { ...parts, forwards }), {
       runDir: lab.folder,
       tapFds: wires.flatMap((wire) => wire.tapFd ?? []),
       signal,
@@ -103,7 +107,7 @@ async function boot(plan: RunPlan, { lab, timeline, clock, options }: Run): Prom
   for (const wire of wires) wire.handOver();
   parts.emulated?.started();
   await using _fence = parts.emulated && fenceAtHandOver(plan, parts.emulated, machine, { lab, timeline });
-  await watchBoot(plan, machine, captures, { lab, timeline, onPhase: options.onPhase });
+  await watchBoot(plan, machine, captures, { lab, timeline, onPhase: options.onPhase, forwards });
 }
 
 /** What takes the machine to its disk. iPXE comes with QEMU; on the user-mode network it needs a script. */

@@ -67,6 +67,10 @@ const scenarioShape = z.strictObject({
     .min(1)
     .default("debian-mini")
     .describe("A guest of vm-images, or the path of a raw disk image"),
+  requests: z
+    .array(z.string().regex(/^[\w.-]+$/))
+    .default([])
+    .describe("What the guest is to do besides booting, in the words of its guest.yaml"),
   nics: z.array(nicSchema).min(1).max(8).prefault([{}]).describe("The first one boots"),
   firmware: z.enum(["ipxe", "emulated"]).default("ipxe").describe("Who logs in first and leaves the iBFT"),
   uefi: z.boolean().default(false).describe("OVMF instead of SeaBIOS"),

@@ -4,13 +4,16 @@ import type { Lab } from "#harness/lab";
 import { watchMemory, watchScreen, type Timeline, type WireWatch } from "#harness/observe";
 import type { RunningMachine } from "#harness/qemu-launcher";
 import { compileMarkers, phaseOrder, type PhaseId, type RunEnd } from "#harness/verdict";
+import { pciOf } from "./emulated-table.ts";
 import type { RunPlan } from "./plan.ts";
 import { followPhases } from "./follow-phases.ts";
+import { watchGuest, type Forward } from "./watch-guest.ts";
 
 export interface Watching {
   readonly lab: Lab;
   readonly timeline: Timeline;
   readonly onPhase: ((phase: PhaseId, t: number) => void) | undefined;
+  readonly forwards?: readonly Forward[];
 }
 
 /** What is on its way when the end is seen still belongs to the evidence. */
@@ -24,14 +27,21 @@ export async function watchBoot(
   plan: RunPlan,
   machine: RunningMachine,
   captures: readonly WireWatch[],
-  { lab, timeline, onPhase }: Watching,
+  { lab, timeline, onPhase, forwards = [] }: Watching,
 ): Promise<void> {
   await using screen = watchScreen(machine, timeline);
-  await using memory = watchMemory(machine, timeline, lab.path("ibft.bin"));
+  await using memory = watchMemory(machine, timeline, lab.path("ibft.bin"), { nics: nicsOf(plan) });
   const end = Promise.withResolvers<{ reason: RunEnd } & Record<string, unknown>>();
   const goal = phaseOrder(plan.scenario.expect.reach);
+  await using guest = watchGuest(plan, machine, {
+    lab,
+    timeline,
+    forwards,
+    over: (marker) => end.resolve({ reason: "stopped", marker }),
+  });
   using _phases = followPhases(timeline, (phase, t) => {
     onPhase?.(phase, t);
+    guest.reached(phase);
     if (phaseOrder(phase) >= goal) end.resolve({ reason: "reached" });
   });
   using _markers = watchMarkers(plan, timeline, (marker) => {
@@ -60,7 +70,16 @@ export async function watchBoot(
     });
   }
   await screen[Symbol.asyncDispose]();
+  await guest[Symbol.asyncDispose]();
   timeline.append("run", "end", { reason, ...details });
+}
+
+function nicsOf({ nics, scenario }: RunPlan) {
+  return nics.map(({ mac, address }, index) => ({
+    mac,
+    ip: address,
+    ...(scenario.firmware === "emulated" && { pci: pciOf(index) }),
+  }));
 }
 
 async function timeIsUp(milliseconds: number, signal: AbortSignal): Promise<{ reason: RunEnd }> {
@@ -70,11 +89,11 @@ async function timeIsUp(milliseconds: number, signal: AbortSignal): Promise<{ re
   };
 }
 
-/** Calls `found` with the name of each of the guest's markers when a line of its serial port first fits. */
+/** Calls `found` with the name of each of the guest's markers when a line of a serial port, or of the debugger, first fits. */
 function watchMarkers(plan: RunPlan, timeline: Timeline, found: (marker: string) => void): Disposable {
   const waiting = new Map(compileMarkers(plan.guest.manifest.markers));
   return timeline.follow(({ source, kind, data }) => {
-    if (source !== "serial" || kind !== "line") return;
+    if (!(source === "serial" && kind === "line") && !(source === "kd" && kind === "print")) return;
     for (const [name, pattern] of waiting) {
       if (!pattern.test(String(data["line"]))) continue;
       waiting.delete(name);

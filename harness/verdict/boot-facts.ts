@@ -1,5 +1,7 @@
 import type { Observation } from "#harness/observe";
 import { emulatedHandOver, emulatedPhases, emulatedSession } from "./emulated-facts.ts";
+import { gatherKdFacts, kdPhases, type KdFacts } from "./kd-facts.ts";
+import { loginSeen, type LoginSeen } from "./login-signals.ts";
 import { phaseOrder, type PhaseId } from "./phases.ts";
 import { compileMarkers, planFacts, type PlanFacts } from "./plan-facts.ts";
 import { connectionOf, SessionFold, type SessionFacts } from "./session-facts.ts";
@@ -23,6 +25,9 @@ export interface BootFacts {
   /** What the guest's cards sent after the kernel had taken over, without the end of the firmware's own connection. */
   readonly framesAfterHandOver: readonly Observation[];
   readonly markers: ReadonlyMap<string, Observation>;
+  /** By the guest's kernel debugger and emergency console. */
+  readonly kd: KdFacts;
+  readonly login: LoginSeen | undefined;
   readonly ibft: Observation | undefined;
   readonly end: { readonly reason: RunEnd; readonly observation: Observation } | undefined;
   readonly all: readonly Observation[];
@@ -38,7 +43,6 @@ const markerPhases: readonly (readonly [marker: string, phase: PhaseId])[] = [
   ["diskArrived", "P15"],
   ["rootMounted", "P16"],
   ["userland", "P16"],
-  ["login", "P17"],
 ];
 
 /** Gathers the facts from observations in order of time. */
@@ -48,7 +52,8 @@ export function gatherFacts(all: readonly Observation[]): BootFacts {
   const sessions = new SessionFold();
   for (const observation of all) if (observation.source === "wire") sessions.see(observation);
   const emulated = emulatedSession(all, plan);
-  const handOver = seenMarkers.get("kernelStarted")?.t ?? emulatedHandOver(all);
+  const kd = gatherKdFacts(all, plan.serials.includes("kd"));
+  const handOver = seenMarkers.get("kernelStarted")?.t ?? kd.kernel?.t ?? emulatedHandOver(all);
   const isFirmwares = (one: SessionFacts) => plan.firmware === "ipxe" && isFirmware(one, handOver);
   const firmwareSessions = sessions.sessions.filter(isFirmwares);
   const system = sessions.sessions.find((one) => !isFirmwares(one));
@@ -78,6 +83,13 @@ export function gatherFacts(all: readonly Observation[]): BootFacts {
     system,
     framesAfterHandOver,
     markers: seenMarkers,
+    kd,
+    login: loginSeen(all, {
+      plan,
+      kd,
+      marker: seenMarkers.get("login"),
+      since: handOver ?? system?.fullFeatureAt,
+    }),
     ibft,
     end: runEnd(all),
     all,
@@ -89,12 +101,17 @@ function markersSeen(all: readonly Observation[], plan: PlanFacts): ReadonlyMap<
   const seen = new Map<string, Observation>();
   const patterns = compileMarkers(plan.markers);
   for (const observation of all) {
-    if (observation.source !== "serial" || observation.kind !== "line") continue;
+    if (!isLine(observation)) continue;
     const line = String(observation.data["line"]);
     for (const [name, pattern] of patterns)
       if (!seen.has(name) && pattern.test(line)) seen.set(name, observation);
   }
   return seen;
+}
+
+/** A line of a serial port, or of what the guest prints for its debugger. */
+function isLine({ source, kind }: Observation): boolean {
+  return (source === "serial" && kind === "line") || (source === "kd" && kind === "print");
 }
 
 function phasesReached(facts: Omit<BootFacts, "reached">): ReadonlyMap<PhaseId, Observation> {
@@ -135,6 +152,8 @@ function phasesReached(facts: Omit<BootFacts, "reached">): ReadonlyMap<PhaseId, 
     for (const [phase, observation] of emulatedPhases(all)) mark(phase, observation);
   mark("P7", ibft);
   for (const [marker, phase] of markerPhases) mark(phase, markers.get(marker));
+  for (const [phase, observation] of kdPhases(facts.kd, all)) mark(phase, observation);
+  mark("P17", facts.login?.observation);
   mark("P12", framesAfterHandOver[0]);
   mark(
     "P13",

@@ -3,6 +3,7 @@ import type { BootFacts } from "./boot-facts.ts";
 import { tableOutOfReach, wrongTable } from "./diagnose-table.ts";
 import { loginRefusal } from "./login-refusal.ts";
 import type { Confidence } from "./verdict.ts";
+import { kernelNeverSpoke, windowsRules } from "./windows-rules.ts";
 
 /** Why a boot went no further. */
 export interface Diagnosis {
@@ -28,6 +29,7 @@ const rules: readonly Rule[] = [
   refusedLogin("firmware"),
   scsiTrouble,
   noBootFile,
+  kernelNeverSpoke,
   sanDropped,
   wrongTable,
   noTable,
@@ -40,13 +42,31 @@ const rules: readonly Rule[] = [
   silence,
 ];
 
+/** Those for a kernel whose debugger or emergency console is listened to. */
+const toldRules = windowsRules([
+  wrongTable,
+  whereWatched(noTable),
+  refusedLogin("system"),
+  whereFramesCame(kernelUnreachable),
+]);
+
 /** The first rule that explains what was seen; undefined where none does. */
 export function diagnose(facts: BootFacts): Diagnosis | undefined {
-  for (const rule of rules) {
+  for (const rule of facts.kd.kernel === undefined ? rules : toldRules) {
     const diagnosis = rule(facts);
     if (diagnosis !== undefined) return diagnosis;
   }
   return undefined;
+}
+
+/** What was not seen says something only where somebody looked. */
+function whereWatched(rule: Rule): Rule {
+  return (facts) => (facts.all.some(({ source }) => source === "wire") ? rule(facts) : undefined);
+}
+
+/** A driver's word that its card is up says nothing about where its frames go. */
+function whereFramesCame(rule: Rule): Rule {
+  return (facts) => (facts.framesAfterHandOver.length === 0 ? undefined : rule(facts));
 }
 
 function noFrame({ reached, all }: BootFacts): Diagnosis | undefined {

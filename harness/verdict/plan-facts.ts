@@ -15,6 +15,14 @@ export interface PlanFacts {
   readonly target: string;
   /** Regular expressions for lines of the serial port, by what they mean. */
   readonly markers: Readonly<Record<string, string | undefined>>;
+  /** What each of the guest's serial ports is. */
+  readonly serials: readonly string[];
+  /** What can say that the guest asks for a login: each item of `signals` is enough, all of it is needed. */
+  readonly login: {
+    readonly signals: readonly (readonly string[])[];
+    readonly processes: readonly string[];
+    readonly modules: readonly string[];
+  };
 }
 
 const none: PlanFacts = {
@@ -25,6 +33,8 @@ const none: PlanFacts = {
   portal: { host: "", port: 3260 },
   target: "",
   markers: {},
+  serials: ["console"],
+  login: { signals: [["marker"]], processes: [], modules: [] },
 };
 
 export function planFacts(observations: readonly Observation[]): PlanFacts {

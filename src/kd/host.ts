@@ -34,6 +34,8 @@ export interface KdHostOptions {
    * `Infinity` waits as long as the line is open.
    */
   readonly firstPacketMs?: number | undefined;
+  /** With `quietMs`: a quiet kernel that answers a break-in is not lost, but asked again each time it was quiet for so long. */
+  readonly patient?: boolean | undefined;
   /** How long a stopped kernel may take to answer a request. */
   readonly replyMs?: number | undefined;
   /** Ends the host and closes the line. */
@@ -252,13 +254,15 @@ export class KdHost implements AsyncDisposable {
       {
         neverSpoke: () => lose("never-spoke", `the kernel has not sent one packet in ${firstMs / 1000} s`),
         probe: () => this.#probe(limit !== undefined),
-        silent: (answered) =>
-          lose(
+        silent: (answered) => {
+          if (answered && this.#options.patient) return this.#quiet.heard();
+          return lose(
             "silent",
             answered
               ? `the kernel runs, but has said nothing for twice ${seconds}`
               : `the kernel has said nothing for ${seconds} and does not stop when asked to`,
-          ),
+          );
+        },
       },
     );
   }
@@ -267,6 +271,7 @@ export class KdHost implements AsyncDisposable {
   #probe(limited: boolean): void {
     if (this.#stops.kernel !== undefined) return;
     if (!this.#sessionStarted) this.#link.breakIn();
+    else if (this.#options.patient) this.#quiet.heard();
     else if (limited) this.#end();
   }
 
