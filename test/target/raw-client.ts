@@ -27,6 +27,8 @@ export class RawClient implements Disposable {
   cmdSn = 1;
   expStatSn = 0;
   itt = 1;
+  /** Tell the target what has come; off to have it keep everything. */
+  acknowledges = true;
 
   constructor(socket: Socket) {
     this.socket = socket;
@@ -35,7 +37,7 @@ export class RawClient implements Disposable {
         header: () => null,
         pdu: (pdu, data) => {
           const fields = pdu.toFields();
-          if ("statSn" in fields && fields.opcode !== Opcode.R2t) this.expStatSn = fields.statSn + 1;
+          if (this.acknowledges && takesStatSn(fields)) this.expStatSn = fields.statSn + 1;
           this.#queue.push({ pdu: fields, data: Buffer.from(data) });
           this.#waiting?.();
         },
@@ -62,6 +64,25 @@ export class RawClient implements Disposable {
 
   send(pdu: PduInit, data?: Uint8Array): void {
     for (const piece of this.#encoder.encode(pdu, data)) this.socket.write(piece);
+  }
+
+  /** Puts digests on what is sent from now on, and expects them of what comes. */
+  useDigests(options: { readonly headerDigest: boolean; readonly dataDigest: boolean }): void {
+    this.#encoder.configure(options);
+    this.#framer.configure(options);
+  }
+
+  /** Sends a PDU of which one bit was turned over on the way: in byte 20 of its header, or in its data. */
+  sendDamaged(where: "header" | "data", pdu: PduInit, data?: Uint8Array): void {
+    const pieces = this.#encoder.encode(pdu, data).map((piece) => Buffer.from(piece));
+    const damaged = pieces[where === "header" ? 0 : 1];
+    if (damaged !== undefined) damaged[where === "header" ? 20 : 0]! ^= 1;
+    this.socket.write(Buffer.concat(pieces));
+  }
+
+  /** Sends bytes as they are. */
+  sendBytes(bytes: Uint8Array): void {
+    this.socket.write(bytes);
   }
 
   /** The next PDU; undefined when the target has closed the connection. */
@@ -168,9 +189,77 @@ export class RawClient implements Disposable {
     );
   }
 
+  /** A header by hand: bytes of a SNACK Request (RFC 7143, section 11.16). */
+  snack(
+    type: number,
+    options: {
+      readonly itt?: number;
+      readonly ttt?: number;
+      readonly begRun?: number;
+      readonly runLength?: number;
+    } = {},
+  ): void {
+    const header = Buffer.alloc(48);
+    header[0] = 0x10;
+    header[1] = 0x80 | type;
+    if (type === 2) header[9] = 1;
+    header.writeUInt32BE(options.itt ?? RESERVED_TAG, 16);
+    header.writeUInt32BE(options.ttt ?? RESERVED_TAG, 20);
+    header.writeUInt32BE(this.expStatSn, 28);
+    header.writeUInt32BE(options.begRun ?? 0, 40);
+    header.writeUInt32BE(options.runLength ?? 0, 44);
+    this.sendBytes(header);
+  }
+
+  /** A header by hand: an immediate Task Management Function Request (section 11.5); returns its tag. */
+  manage(
+    code: number,
+    options: {
+      readonly lun?: number;
+      readonly task?: number;
+      readonly refCmdSn?: number;
+      readonly expDataSn?: number;
+    } = {},
+  ): number {
+    const itt = (this.itt += 1);
+    const header = Buffer.alloc(48);
+    header[0] = 0x42;
+    header[1] = 0x80 | code;
+    header[9] = options.lun ?? 1;
+    header.writeUInt32BE(itt, 16);
+    header.writeUInt32BE(options.task ?? RESERVED_TAG, 20);
+    header.writeUInt32BE(this.cmdSn, 24);
+    header.writeUInt32BE(this.expStatSn, 28);
+    header.writeUInt32BE(options.refCmdSn ?? 0, 32);
+    header.writeUInt32BE(options.expDataSn ?? 0, 36);
+    this.sendBytes(header);
+    return itt;
+  }
+
+  /** A header by hand: an immediate Logout Request (section 11.14); returns its tag. */
+  logout(reason: number, cid = 0): number {
+    const itt = (this.itt += 1);
+    const header = Buffer.alloc(48);
+    header[0] = 0x46;
+    header[1] = 0x80 | reason;
+    header.writeUInt32BE(itt, 16);
+    header.writeUInt16BE(cid, 20);
+    header.writeUInt32BE(this.cmdSn, 24);
+    header.writeUInt32BE(this.expStatSn, 28);
+    this.sendBytes(header);
+    return itt;
+  }
+
   [Symbol.dispose](): void {
     this.socket.destroy();
   }
+}
+
+/** R2T, pings and Data-In without status only tell the next StatSN, or none (section 4.2.2.2). */
+function takesStatSn(pdu: PduFields): pdu is Extract<PduFields, { statSn: number }> {
+  if (!("statSn" in pdu) || pdu.opcode === Opcode.R2t) return false;
+  if (pdu.opcode === Opcode.DataIn) return pdu.hasStatus;
+  return pdu.opcode !== Opcode.NopIn || pdu.itt !== RESERVED_TAG;
 }
 
 export const identity = {
