@@ -71,6 +71,11 @@ const scenarioShape = z.strictObject({
     .array(z.string().regex(/^[\w.-]+$/))
     .default([])
     .describe("What the guest is to do besides booting, in the words of its guest.yaml"),
+  image: z
+    .string()
+    .min(1)
+    .optional()
+    .describe("The disk image of a guest that everybody has to bring themselves, such as windows"),
   nics: z.array(nicSchema).min(1).max(8).prefault([{}]).describe("The first one boots"),
   firmware: z.enum(["ipxe", "emulated"]).default("ipxe").describe("Who logs in first and leaves the iBFT"),
   uefi: z.boolean().default(false).describe("OVMF instead of SeaBIOS"),

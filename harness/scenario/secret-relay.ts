@@ -22,7 +22,8 @@ export interface SecretRelay extends AsyncDisposable {
  * its command line only, where everybody on the machine can read them.
  */
 export async function relaySecret(options: SecretRelayOptions): Promise<SecretRelay> {
-  const placeholder = randomBytes(options.secret.length).toString("hex").slice(0, options.secret.length);
+  const length = Buffer.byteLength(options.secret);
+  const placeholder = randomBytes(length).toString("hex").slice(0, length);
   // A socket's path may have 107 bytes only; an open folder gives it a short one.
   const folder = await open(options.folder, "r");
   const place = (name: string) => `/proc/self/fd/${folder.fd}/${name}`;

@@ -7,12 +7,14 @@ import { LabError } from "#core";
 import type { Lab } from "#harness/lab";
 import { runTool, toolEnvironment } from "#harness/network";
 import type { RunPlan } from "./plan.ts";
+import { relaySecret } from "./secret-relay.ts";
 import type { Portal } from "./start-target.ts";
 
 const startLimitMs = 10_000;
 const pollMs = 50;
 /** A socket's path may have 107 bytes only, so both programs work in the run folder and name it relatively. */
 const socket = "tgtd.sock";
+const relaySocket = "relay.sock";
 /** What setpriv, like a shell, ends with when there is no program to start. */
 const notFound = 127;
 const leftovers = [socket, `${socket}.lock`, `${socket}.0`, `${socket}.0.lock`];
@@ -30,14 +32,17 @@ export async function startTgt(plan: RunPlan, lab: Lab, portal: Portal): Promise
   const env = { ...toolEnvironment(), TGT_IPC_SOCKET: socket };
   const daemon = await startDaemon(portal, lab, env);
 
-  const admin = async (...args: readonly string[]) => {
-    const { status, reason } = await runTool("tgtadm", ["--lld", "iscsi", ...args], {
-      env,
-      cwd: lab.folder,
-      signal: lab.signal,
-    });
-    return status === 0 ? undefined : reason;
-  };
+  const adminBy =
+    (over: string) =>
+    async (...args: readonly string[]) => {
+      const { status, reason } = await runTool("tgtadm", ["--lld", "iscsi", ...args], {
+        env: { ...env, TGT_IPC_SOCKET: over },
+        cwd: lab.folder,
+        signal: lab.signal,
+      });
+      return status === 0 ? undefined : reason;
+    };
+  const admin = adminBy(socket);
   const limit = performance.now() + startLimitMs;
   for (let reason = await admin("--op", "show", "--mode", "sys"); reason !== undefined;) {
     if (daemon.ended?.missing === true)
@@ -61,8 +66,42 @@ export async function startTgt(plan: RunPlan, lab: Lab, portal: Portal): Promise
     const reason = await admin(...step);
     if (reason !== undefined) throw new LabError("TGT_FAILED", `tgtadm ${step.join(" ")}: ${reason}`);
   }
+  for (const account of accountsOf(plan)) await addAccount(account, lab.folder, adminBy(relaySocket));
   await rm(disk);
   return portal;
+}
+
+interface Account {
+  readonly user: string;
+  readonly secret: string;
+  /** By which tgtd proves itself to initiators. */
+  readonly outgoing: boolean;
+}
+
+function accountsOf({ target: { chap } }: RunPlan): readonly Account[] {
+  if (chap === undefined) return [];
+  return [
+    { user: chap.user, secret: chap.secret, outgoing: false },
+    ...(chap.mutual === undefined ? [] : [{ ...chap.mutual, outgoing: true }]),
+  ];
+}
+
+async function addAccount(
+  { user, secret, outgoing }: Account,
+  folder: string,
+  admin: (...args: readonly string[]) => Promise<string | undefined>,
+): Promise<void> {
+  const account = ["--mode", "account", "--user", user];
+  await using relay = await relaySecret({
+    folder,
+    name: `${relaySocket}.0`,
+    daemon: `${socket}.0`,
+    secret,
+  });
+  const reason =
+    (await admin("--op", "new", ...account, "--password", relay.placeholder)) ??
+    (await admin("--op", "bind", ...account, "--tid", "1", ...(outgoing ? ["--outgoing"] : [])));
+  if (reason !== undefined) throw new LabError("TGT_FAILED", `tgtadm: the account of ${user}: ${reason}`);
 }
 
 interface Daemon {
