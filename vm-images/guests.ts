@@ -54,7 +54,7 @@ function guestOfImage(image: string): GuestManifest {
     memoryMiB: 1024,
     markers: {
       kernelStarted: String.raw`Linux version \d`,
-      ibftFound: "iBFT (found at|detected)",
+      ibftFound: "(?<!No )iBFT (found at|detected)",
       ibftMissing: "No iBFT detected",
       login: String.raw`\blogin: ?$`,
       panic: "Kernel panic - not syncing: (?<reason>.*)",

@@ -18,7 +18,7 @@ export function followPhases(timeline: Timeline, tell: (phase: PhaseId, t: numbe
     for (const [phase, { t }] of reached) {
       if (told.has(phase)) continue;
       told.add(phase);
-      tell(phase, t - (startedAt ?? 0));
+      tell(phase, Math.max(0, t - (startedAt ?? 0)));
     }
   };
   const following = timeline.follow(() => (timer ??= setTimeout(look, intervalMs)));
