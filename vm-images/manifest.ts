@@ -35,6 +35,19 @@ const recipeSource = z.strictObject({
   nicDrivers: z.array(z.string()),
 });
 
+/** A guest that is a program of sanlab's own, made whenever it is asked for. */
+const programSource = z.discriminatedUnion("program", [
+  z.strictObject({ kind: z.literal("program"), program: z.literal("ibft-dump") }),
+  z.strictObject({
+    kind: z.literal("program"),
+    program: z.literal("kd-probe"),
+    /** How its boot ends. */
+    end: z.enum(["login", "bugcheck", "stall", "dead"]).optional(),
+    /** The version of sanbootconf whose words it uses. */
+    wording: z.enum(["0.9", "1.2"]).optional(),
+  }),
+]);
+
 const fileSource = z.strictObject({
   kind: z.literal("file"),
   /** A disk image, raw or in a format that QEMU knows; relative to the folder of its guest.yaml. */
@@ -57,7 +70,7 @@ const guestSchema = z.strictObject({
   name: z.string().regex(/^[a-z0-9][a-z0-9.-]*$/u, "lower-case letters, digits, dots and dashes"),
   title: z.string(),
   licence: z.string(),
-  source: z.discriminatedUnion("kind", [recipeSource, fileSource, providedSource]),
+  source: z.discriminatedUnion("kind", [recipeSource, programSource, fileSource, providedSource]),
   /** Firmware kinds that the disk boots on. */
   firmware: z.array(z.enum(["bios", "uefi"])).nonempty(),
   /** The least memory that the guest boots with. */
@@ -107,5 +120,6 @@ export const manifestSchema = guestSchema.check((context) => {
 export type GuestManifest = Readonly<z.infer<typeof manifestSchema>>;
 export type GuestMarkers = GuestManifest["markers"];
 export type GuestSource = GuestManifest["source"];
+export type ProgramSource = z.infer<typeof programSource>;
 export type RecipeSource = z.infer<typeof recipeSource>;
 export type Firmware = GuestManifest["firmware"][number];

@@ -1,13 +1,15 @@
 import { createHash } from "node:crypto";
-import { readdir, readFile, stat } from "node:fs/promises";
+import { readdir, readFile, stat, truncate, writeFile } from "node:fs/promises";
 import path from "node:path";
 import { cacheFolder, LabError, UsageError, type Report } from "#core";
+import { buildDumper } from "#option-rom";
 import { downloadPackages, resolvePackages } from "./debian-packages.ts";
 import { buildDebianMini } from "./debian-mini/recipe.ts";
 import { guestFolder } from "./guest-folder.ts";
 import { diskFull, errnoOf } from "./host-tool.ts";
 import { ImageCache } from "./image-cache.ts";
-import type { GuestManifest, RecipeSource } from "./manifest.ts";
+import { buildKdProbe } from "./kd-probe/disk.ts";
+import type { GuestManifest, ProgramSource, RecipeSource } from "./manifest.ts";
 import { openUserImage } from "./user-image.ts";
 
 export interface PrepareOptions {
@@ -43,6 +45,7 @@ export async function prepareGuest(
   const { source } = manifest;
   const cache = options.cache ?? cacheFolder();
   try {
+    if (source.kind === "program") return await fromProgram(manifest, source, { ...options, cache });
     if (source.kind !== "recipe") return await userImage(manifest, options, cache);
     return await fromRecipe(manifest, source, { ...options, cache });
   } catch (error) {
@@ -77,6 +80,26 @@ async function userImage(
   }
   const expected = image === undefined && source.kind === "file" ? source.sha256 : undefined;
   return { ...(await openUserImage(given, { cache, expected, signal, report })), format: "raw" };
+}
+
+async function fromProgram(
+  { name, diskMiB = 0 }: GuestManifest,
+  source: ProgramSource,
+  { cache, signal, report }: PrepareOptions & { readonly cache: string },
+): Promise<PreparedGuest> {
+  const disk = source.program === "kd-probe" ? await buildKdProbe(source, { signal }) : buildDumper();
+  const size = Math.max(disk.length, diskMiB << 20);
+  const digest = createHash("sha256").update(`${size}\n`).update(disk).digest("hex");
+  const key = `${name}-${digest.slice(0, 24)}`;
+  const images = new ImageCache(cache, report);
+  const found = await images.find(key);
+  const made =
+    found ??
+    (await images.make(key, async (image) => {
+      await writeFile(image, disk);
+      await truncate(image, size);
+    }));
+  return { ...made, format: "raw", built: found === undefined };
 }
 
 async function fromRecipe(

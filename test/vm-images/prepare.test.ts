@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import { appendFile, mkdtemp, readdir, rm, writeFile } from "node:fs/promises";
+import { appendFile, mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import test, { type ExecutionContext } from "ava";
@@ -7,7 +7,7 @@ import { execa } from "execa";
 import { loadGuest, prepareGuest } from "#vm-images";
 import { runTool } from "../../vm-images/host-tool.ts";
 
-const hash = (data: string) => createHash("sha256").update(data).digest("hex");
+const hash = (data: string | Uint8Array) => createHash("sha256").update(data).digest("hex");
 
 async function folder(t: ExecutionContext): Promise<string> {
   const made = await mkdtemp(path.join(tmpdir(), "sanlab-prepare-"));
@@ -109,4 +109,16 @@ test("a program ends when the signal aborts", async (t) => {
   const running = runTool("sleep", ["60"], { signal: controller.signal });
   controller.abort(reason);
   t.is(await t.throwsAsync(running), reason);
+});
+
+test("a guest that is a program is made at once, as a disk that firmware boots, and kept", async (t) => {
+  const cache = await folder(t);
+  const guest = await loadGuest("ibft-dump");
+  const made = await prepareGuest(guest, { cache });
+  t.true(made.built);
+  const disk = await readFile(made.image);
+  t.is(disk.length, 16 << 20);
+  t.is(disk.readUInt16LE(510), 0xaa55);
+  t.is(hash(disk), made.sha256);
+  t.deepEqual(await prepareGuest(guest, { cache }), { ...made, built: false });
 });
