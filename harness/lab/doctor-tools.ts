@@ -22,6 +22,7 @@ const TOOLS: readonly Tool[] = [
     debian: "e2fsprogs mtools grub-common kmod xz-utils",
     without: "the guest image cannot be built",
   },
+  { name: "nasm", programs: ["nasm"], debian: "nasm", without: "no guests kd-probe" },
 ];
 
 /** From these the guest is built; they are fetched by the machine's own apt. */

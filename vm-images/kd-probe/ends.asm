@@ -17,6 +17,8 @@ finish: cmp byte [SETTING_END], END_DEAD
         call load_modules
         mov esi, session_processes
         call start_processes
+        mov esi, display_images
+        call load_modules
 
 ; A kernel with nothing to do: it looks for a break-in at each tick of the clock.
 idle:   mov al, 0xfe            ; of all interrupts only the timer's
@@ -108,6 +110,8 @@ session_manager:
 session_images:
         image "\SystemRoot\System32\win32k.sys", 0x1c2000
         image "\SystemRoot\System32\drivers\dxg.sys", 0x12000
+        dd 0
+display_images:
         image "\SystemRoot\System32\framebuf.dll", 0x3000
         dd 0
 session_processes:

@@ -106,7 +106,7 @@ ibft_text:
         section .bss
 ibft_at:     resd 1             ; its physical address
 ibft_length: resd 1             ; 0: none was found
-oem_id:      resb 7             ; with a 0 behind them
-oem_table:   resb 9
+oem_id:      resb 8             ; with a 0 behind them
+oem_table:   resb 12
 text:        resb 256
         section .text

@@ -75,5 +75,5 @@ wait_for_disk:
 disk_name: db "\??\SCSI#Disk&Ven_SANLAB&Prod_kd-probe#1&1c121344&0&000000#"
            db "{53f56307-b6bf-11d0-94f2-00a0c91efb8b}", 0
         section .bss
-disk_ready: resb 1
+disk_ready: resd 1
         section .text

@@ -25,7 +25,7 @@ struc packet
 .length: resw 1
 .id:     resd 1
 .sum:    resd 1
-.body:   resb BODY_LIMIT + 1
+.body:   resb BODY_LIMIT + 4
 endstruc
 
 ; Sends what stands in `outgoing`, whose type, length and number are filled in.

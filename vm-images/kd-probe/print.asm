@@ -192,5 +192,5 @@ put_mac:
 
         section .bss
 text_end:    resd 1
-hex_letters: resb 1
+hex_letters: resd 1
         section .text

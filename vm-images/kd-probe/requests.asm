@@ -176,7 +176,7 @@ version:
         dd debugger_data_list, -1
 version_end:
         section .bss
-context_given: resb 1
+context_given: resd 1
         section .text
 
 %include "memory-requests.asm"

@@ -46,7 +46,10 @@ tell_table:
         je .old
         say `Found ACPI table "iBFT" at %5x OEM ID "%s" OEM table ID "%s"\n`, [ibft_at], oem_id, oem_table
         say `iSCSI boot via %s\n`, oem_table
-        ret
+        cmp dword [oem_table], "gPXE"
+        jne .end
+        say `WARNING: gPXE is no longer supported; please upgrade to iPXE (http://ipxe.org)\n`
+.end:   ret
 .old:   say `Found iBFT at %5x OEM ID "%s" OEM table ID "%s"\n`, [ibft_at], oem_id, oem_table
         ret
 
@@ -270,6 +273,6 @@ chap_unknown:  db "Unknown", 0
 chap_types:    dd chap_none, chap_one_way, chap_mutual, chap_unknown
         section .bss
 mask:          resb 16
-nic_ready:     resb 1
-target_ready:  resb 1
+nic_ready:     resd 1
+target_ready:  resd 1
         section .text

@@ -39,5 +39,5 @@ ticks:  push ecx
 ticks_gone: resd 1
 time_out:   resd 1              ; in ticks
 tries:      resd 1
-last_count: resw 1
+last_count: resd 1
         section .text

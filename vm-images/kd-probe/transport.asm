@@ -156,6 +156,6 @@ look_for_break_in:
         section .bss
 our_id:          resd 1
 their_id:        resd 1
-break_in:        resb 1
-debugger_absent: resb 1
+break_in:        resd 1
+debugger_absent: resd 1
         section .text

@@ -190,7 +190,7 @@ stop_module:     resd 1
 stop_code:       resd 1
 first_chance:    resd 1
 continue_status: resd 1
-stopped:         resb 1
+stopped:         resd 1
         section .data
         align 4
 interrupts_pointer:

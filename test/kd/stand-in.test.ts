@@ -1,0 +1,239 @@
+import { once } from "node:events";
+import type { Duplex } from "node:stream";
+import test from "ava";
+import { KdHost, KdTranscript, readBootLog, type KdEvent } from "#kd";
+import { publishedTable, startStandIn } from "./stand-in.ts";
+
+interface Heard {
+  readonly events: readonly KdEvent[];
+  readonly transcript: readonly string[];
+  readonly host: KdHost;
+}
+
+/** Listens to the line until `enough`, or until the host has nothing more to learn. */
+async function listen(
+  line: Duplex,
+  enough: (event: KdEvent) => boolean,
+  options: { readonly quietMs?: number; readonly use?: (host: KdHost) => Promise<void> } = {},
+): Promise<Heard> {
+  await once(line, "readable");
+  const events: KdEvent[] = [];
+  const lines: string[] = [];
+  const transcript = new KdTranscript((text) => lines.push(text));
+  const { promise, resolve } = Promise.withResolvers<void>();
+  await using host = new KdHost(line, {
+    onEvent: (event) => {
+      events.push(event);
+      transcript.add(event);
+      if (enough(event)) resolve();
+    },
+    ...(options.quietMs !== undefined && { quietMs: options.quietMs }),
+  });
+  await Promise.race([promise, host.finished]);
+  await options.use?.(host);
+  return { events, transcript: lines, host };
+}
+
+const loads = (name: string) => (event: KdEvent) => event.kind === "module" && event.path.endsWith(name);
+const modulesOf = (events: readonly KdEvent[]) =>
+  events.flatMap((event) => (event.kind === "module" ? [event.path.replace(/.*\\/, "")] : []));
+
+const bootImages = [
+  "ntoskrnl.exe",
+  "hal.dll",
+  "KDCOM.DLL",
+  "BOOTVID.dll",
+  "ACPI.sys",
+  "pci.sys",
+  "isapnp.sys",
+  "MountMgr.sys",
+  "ftdisk.sys",
+  "PartMgr.sys",
+  "NDIS.sys",
+];
+const sanImages = ["sanbootconf.sys", "tcpip.sys", "iScsiPrt.sys", "disk.sys", "CLASSPNP.SYS"];
+const sessionImages = ["win32k.sys", "dxg.sys", "framebuf.dll"];
+
+const card = String.raw`\??\PCI#VEN_10EC&DEV_8139&SUBSYS_11001AF4&REV_20#3&13c0b0c5&0&18#{ad498944-762f-11d0-8dcb-00c04fc3358c}\{5A4E4C42-0000-4000-8000-525400332211}`;
+
+/** The published transcript's lines, with this machine's values; `…` is an address. */
+const lines = `iSCSI Boot Parameter Driver initialising
+Found iBFT at 9f800 OEM ID "FENSYS" OEM table ID "gPXE"
+Found iBFT Initiator 0:
+  Flags = 0x3, valid, boot selected
+  iSNS = 0.0.0.0
+  SLP = 0.0.0.0
+  Radius = 0.0.0.0, 0.0.0.0
+  Name = iqn.2000-01.org.etherboot:host_10_0_0_90.home
+Found iBFT NIC 0:
+  Flags = 0x3, valid, boot selected
+  IP = 10.0.0.90/24
+  Origin = 0
+  Gateway = 10.0.0.6
+  DNS = 10.0.0.6, 0.0.0.0
+  DHCP = 0.0.0.0
+  VLAN = 0000
+  MAC = 52:54:00:33:22:11
+  PCI = 00:03.0
+  Hostname = host_10_0_0_90.home
+Found NIC with MAC address 52:54:00:33:22:11 at "${card}"
+iBFT NIC 0 is interface "${card}"
+iBFT NIC 0 is PDO …
+iBFT NIC 0 is NetCfgInstanceId "{5A4E4C42-0000-4000-8000-525400332211}"
+Found iBFT target 0:
+  Flags = 0x3, valid, boot selected
+  IP = 10.0.0.6
+  Port = 3260
+  LUN = 0000-0000-0000-0000
+  CHAP type = 0 (None)
+  NIC = 0
+  Name = iqn.2006-05.home.dolphin:winxp
+  CHAP name =${" "}
+  CHAP secret =${" "}
+  Reverse CHAP name =${" "}
+  Reverse CHAP secret =${" "}
+iSCSI Boot Parameter Driver initialisation complete
+iSCSI boot parameters requested
+iSCSI boot parameters requested
+Found iSCSI Boot Parameters at …, attempting iSCSI boot
+Allocating the Boot Connection Pool of size 30
+Allocating Connection Pool …
+${Array.from({ length: 30 }, (_, i) => `Allocating the Boot Connection Pool entry ${i} SUCCESS`).join("\n")}
+Waiting 60 seconds for boot disk
+iSpSystemWorkerThread: Entering
+iSpSystemWorkerThread:  Coming out of wait
+iSpSystemWorkerThread: Start Logon Completion Thread …
+Delay 10 seconds for Disk to arrive.......
+iSpSystemWorkerThread:  After Logon Completion Thread
+Will notify BusChangeDetected
+Delay for Disk Complete, continue with boot
+ISCSI Boot Status 0, (0, 0, 0, 0)`.split("\n");
+
+test.serial(
+  "the stand-in tells this machine's table in the words of the published transcript, and comes to the logon",
+  async (t) => {
+    await using standIn = await startStandIn({ end: "login" }, { table: publishedTable });
+    const { events, transcript, host } = await listen(standIn.line, loads("framebuf.dll"), {
+      use: async (kd) => {
+        await kd.breakIn();
+        await kd.tellLists();
+        await kd.resume();
+      },
+    });
+    const said = transcript.filter(
+      (line) => !/^(ModLoad|Connected|Kernel|start|[0-9a-f]{8} |Break|at |Proc)/.test(line),
+    );
+    t.regex(said[0]!, /^sanlab kd-probe: a stand-in for a Windows kernel;/);
+    t.deepEqual(
+      said.slice(1).map((line) => line.replace(/\b8[0-9A-F]{7}\b/, "…")),
+      lines,
+    );
+    const names = [...bootImages, "RTL8139.sys", ...sanImages, ...sessionImages];
+    t.deepEqual(modulesOf(events), names);
+    const own = events.find((event) => event.kind === "kernel");
+    t.deepEqual(
+      own?.modules.map(({ name }) => name),
+      names,
+    );
+    t.deepEqual(own?.processes, [
+      "System",
+      "smss.exe",
+      "csrss.exe",
+      "winlogon.exe",
+      "services.exe",
+      "lsass.exe",
+      "logonui.exe",
+    ]);
+    t.like(host.version, { build: 3790, machine: 0x14c, pointers: 4, kernelBase: 0xffff_ffff_8041_0000n });
+    t.like(host.summary, { repeats: 0, damaged: 0, stops: 1 });
+    t.deepEqual(
+      events.filter((event) => ["misfit", "unknown", "lost", "text"].includes(event.kind)),
+      [],
+    );
+  },
+);
+
+test.serial("in the words of sanbootconf 1.2.0 it waits for the disk that it was booted from", async (t) => {
+  await using standIn = await startStandIn({ end: "login", wording: "1.2" }, { table: publishedTable });
+  const { transcript } = await listen(standIn.line, loads("framebuf.dll"));
+  const log = readBootLog(transcript.join("\n"));
+  t.like(log, {
+    table: { physical: 0x9_f800, oemId: "FENSYS", oemTableId: "gPXE" },
+    diskWait: { attempts: 1, outcome: "found" },
+    nicStatuses: { 0: 0 },
+  });
+  t.is(log.nics[0]?.fields["IP"], "10.0.0.90/255.255.255.0");
+  const kinds = new Set(log.facts.map(({ kind }) => kind));
+  for (const kind of [
+    "warning",
+    "boot-via",
+    "nic-summary",
+    "targets-attached",
+    "gateway-amended",
+    "san-boot",
+  ])
+    t.true(kinds.has(kind), kind);
+  t.true(transcript.includes("  System disk is MBR 424c4e53, boot disk is MBR 424c4e53"));
+});
+
+const ends = test.macro(
+  async (
+    t,
+    about: Parameters<typeof startStandIn>[1] & { readonly end: "login" | "bugcheck"; readonly says: RegExp },
+  ) => {
+    await using standIn = await startStandIn({ end: about.end }, about);
+    const { events, transcript } = await listen(standIn.line, () => false);
+    t.regex(transcript.join("\n"), about.says);
+    const bugchecks = events.flatMap((event) => (event.kind === "bugcheck" ? [event] : []));
+    t.is(bugchecks.length, 1, "what memory says is the same");
+    t.like(bugchecks[0], {
+      code: "0x0000007b",
+      name: "INACCESSIBLE_BOOT_DEVICE",
+      status: "STATUS_OBJECT_NAME_NOT_FOUND",
+      source: "print",
+    });
+    t.deepEqual(
+      events.flatMap((event) => (event.kind === "stop" ? [event.reason] : [])),
+      ["bugcheck", "bugcheck-again"],
+    );
+    t.false(modulesOf(events).includes("win32k.sys"));
+    const screen = await standIn.machine.screenText();
+    t.regex(screen!.join("\n"), /stand-in[^]*STOP: 0x0000007B \(0x80[0-9A-F]{6},0xC0000034,0x0{8},0x0{8}\)/);
+  },
+);
+test.serial("set to fail, it stops with bugcheck 0x7B, twice, and shows a blue screen in between", ends, {
+  end: "bugcheck",
+  table: publishedTable,
+  says: /Delay 10 seconds for Disk to arrive\.+\n\n\*\*\* Fatal System Error/,
+});
+test.serial("without a table it does not reach the logon", ends, { end: "login", says: /^No iBFT found$/m });
+test.serial("nor without the card that the table means", ends, {
+  end: "login",
+  table: publishedTable,
+  nic: false,
+  says: /^Could not configure iBFT NIC 0: c000000f$/m,
+});
+test.serial("nor without a target to boot from", ends, {
+  end: "login",
+  table: {
+    ...publishedTable,
+    targets: [{ ip: "10.0.0.6", name: "iqn.2006-05.home.dolphin:winxp", flags: 0 }],
+    quirks: {},
+  },
+  says: /^Found iBFT target 0:\n {2}Flags = 0\niSCSI Boot Parameter Driver initialisation complete$/m,
+});
+
+for (const [end, message] of [
+  ["stall", /runs, but has said nothing/],
+  ["dead", /does not stop when asked to/],
+] as const)
+  test.serial(
+    `a kernel that ${end === "stall" ? "waits for ever" : "has died"} is told from one that works`,
+    async (t) => {
+      await using standIn = await startStandIn({ end }, { table: publishedTable });
+      const { events, host } = await listen(standIn.line, () => false, { quietMs: 2500 });
+      t.like(events.at(-1), { kind: "lost", reason: "silent" });
+      t.regex((events.at(-1) as { message: string }).message, message);
+      t.is(host.summary.stops, end === "stall" ? 1 : 0);
+    },
+  );
