@@ -9,7 +9,7 @@ export const MAX_KEY_LENGTH = 63;
 /** RFC 7143 §6.1: a value has up to 255 bytes unless its key says otherwise; binary ones may be longer. */
 export const MAX_TEXT_VALUE_LENGTH = 255;
 
-const KEY_NAME = /^[A-Z][A-Za-z0-9.+\-@_]*$|^X[-#][A-Za-z0-9.+\-@_:]*$/;
+const KEY_NAME = /^(?:[A-Z]|iSCSI)[A-Za-z0-9.+\-@_]*$|^X[-#][A-Za-z0-9.+\-@_:]*$/;
 
 /**
  * Takes apart a complete text: key=value pairs, each ended by a NUL (RFC 7143 §6.1). Empty pairs, as padding makes
@@ -55,7 +55,10 @@ export function textValue(pairs: Iterable<TextKey>, key: string): string | undef
   return undefined;
 }
 
-/** RFC 7143 §6.1: standard keys start with a capital letter; private ones with "X-", "X#", "Y-" or "Z-". */
+/**
+ * RFC 7143 §6.1: standard keys start with a capital letter; private ones with "X-", "X#", "Y-" or "Z-". The key
+ * iSCSIProtocolLevel of §13.24 breaks that rule.
+ */
 export function isKey(key: string): boolean {
   return key.length <= MAX_KEY_LENGTH && KEY_NAME.test(key);
 }

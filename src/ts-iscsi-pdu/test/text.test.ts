@@ -79,6 +79,7 @@ test("an error never shows a value", (t) => {
 
 test("what cannot be written is refused", (t) => {
   t.throws(() => writeTextKeys([["lower", "x"]]), { instanceOf: TypeError });
+  t.notThrows(() => writeTextKeys([["iSCSIProtocolLevel", "2"]]));
   t.throws(() => writeTextKeys([["Key", "a\0b"]]), { instanceOf: TypeError });
   t.throws(() => splitText(utf8("abc"), 0), { instanceOf: RangeError });
 });
