@@ -3,10 +3,10 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import test from "ava";
-import { formatIp, parseIp } from "#core";
-import { readIbft, writeIbft, type Ibft, type IbftSpec } from "#ibft";
+import { readIbft, writeIbft, type IbftSpec } from "#ibft";
 import { buildOptionRom } from "#option-rom";
 import { loadGuest, prepareGuest } from "#vm-images";
+import { shownLines, sysfs } from "./helpers/ibft-sysfs.ts";
 
 const folder = mkdtempSync(path.join(tmpdir(), "sanlab-ibft-linux-"));
 const [kernel, initrd] = [path.join(folder, "vmlinuz"), path.join(folder, "initrd")];
@@ -64,103 +64,6 @@ const FOUR: IbftSpec = {
   nics: [...NICS, { mac: "52:54:00:77:00:52", pci: "00:05.0" }, { mac: "52:54:00:77:00:53", pci: "00:06.0" }],
 };
 
-type Pairs = readonly (readonly [file: string, value: string | null])[];
-
-const addresses = (...pairs: Pairs) =>
-  pairs.flatMap(([name, ip]) => (ip === null ? [] : [[name, longAddress(ip)] as const]));
-const strings = (...pairs: Pairs) => pairs.filter(([, text]) => text !== null);
-
-/** What Linux' iscsi_ibft shows of a model: it leaves out null addresses, a zero prefix and absent strings. */
-function sysfs(table: Ibft): string[] {
-  const { initiator, nics, targets } = table;
-  const folders: (readonly [string, readonly (readonly [string, string | number | null])[]])[] = [
-    [
-      "acpi_header",
-      [
-        ["signature", table.signature],
-        ["oem_id", table.oemId],
-        ["oem_table_id", table.oemTableId],
-      ],
-    ],
-    [
-      "initiator",
-      [
-        ["index", initiator!.index],
-        ["flags", initiator!.flags],
-        ...addresses(
-          ["isns-server", initiator!.isns],
-          ["slp-server", initiator!.slp],
-          ["pri-radius-server", initiator!.radius1],
-          ["sec-radius-server", initiator!.radius2],
-        ),
-        ...strings(["initiator-name", initiator!.name]),
-      ],
-    ],
-  ];
-  for (const nic of nics) {
-    folders.push([
-      `ethernet${nic.index}`,
-      [
-        ["index", nic.index],
-        ["flags", nic.flags],
-        ["origin", nic.origin],
-        ["vlan", nic.vlan],
-        ["mac", nic.mac],
-        ...(nic.prefix === 0
-          ? []
-          : ([
-              ["prefix-len", nic.prefix],
-              ["subnet-mask", mask(nic.prefix)],
-            ] as const)),
-        ...addresses(
-          ["ip-addr", nic.ip],
-          ["gateway", nic.gateway],
-          ["primary-dns", nic.dns1],
-          ["secondary-dns", nic.dns2],
-          ["dhcp", nic.dhcp],
-        ),
-        ...strings(["hostname", nic.hostname]),
-      ],
-    ]);
-  }
-  for (const target of targets) {
-    folders.push([
-      `target${target.index}`,
-      [
-        ["index", target.index],
-        ["flags", target.flags],
-        ["port", target.port],
-        ["lun", [...Buffer.from(target.lun, "hex")].map((byte) => byte.toString(16)).join("")],
-        ["chap-type", target.chapType],
-        ["nic-assoc", target.nic],
-        ...addresses(["ip-addr", target.ip]),
-        ...strings(
-          ["target-name", target.name],
-          ["chap-name", target.chapName],
-          ["chap-secret", target.chapSecret && "<redacted>"],
-          ["rev-chap-name", target.reverseChapName],
-          ["rev-chap-name-secret", target.reverseChapSecret && "<redacted>"],
-        ),
-      ],
-    ]);
-  }
-  return folders
-    .flatMap(([name, files]) => files.map(([file, value]) => `${name}/${file}=${value}`))
-    .toSorted();
-}
-
-/** Linux prints IPv6 addresses in full. */
-function longAddress(ip: string): string {
-  const bytes = Buffer.from(parseIp(ip)!);
-  return bytes.length === 4 ? formatIp(bytes) : bytes.toString("hex").replaceAll(/.{4}(?=.)/g, "$&:");
-}
-
-function mask(prefix: number): string {
-  const bytes = Buffer.alloc(4);
-  bytes.writeUInt32BE((0xffff_ffff << Math.max(0, 32 - prefix)) >>> 0);
-  return bytes.join(".");
-}
-
 /** What the guest's kernel shows under /sys/firmware/ibft on a machine with these arguments. */
 async function shown(args: readonly string[]): Promise<string[]> {
   const append = "console=ttyS0 debian-mini.show-ibft";
@@ -187,8 +90,7 @@ async function shown(args: readonly string[]): Promise<string[]> {
       output += String(chunk);
       if (output.includes("ibft: end")) break;
     }
-    const lines = output.split("\n").flatMap((line) => /ibft: (\S+\/\S+=.*?)\s*$/.exec(line)?.[1] ?? []);
-    return lines.filter((line) => !line.includes("/device=")).toSorted();
+    return shownLines(output);
   } finally {
     qemu.kill("SIGKILL");
   }
