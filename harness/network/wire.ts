@@ -6,6 +6,7 @@ import { openTap, type Tap } from "#harness/tap-stream";
 import { parseCidr, type Cidr } from "./cidr.ts";
 import { clampCongestion } from "./congestion-clamp.ts";
 import { ip } from "./ip-command.ts";
+import { setKernel } from "./kernel-setting.ts";
 
 export interface WireOptions {
   /** Interface name of the host's end: 1 to 12 bytes, so that numbered ports fit. */
@@ -92,6 +93,8 @@ export async function createWire(options: WireOptions): Promise<Wire> {
     taps.push(first);
     while (taps.length < count) taps.push(await openTap({ name: `${bridge}-${taps.length}`, vnetHeader }));
     await ip([...linkCommands(options, ends, taps), ...addressCommands(options, ends)], options);
+    // Linux would answer on any wire for the addresses of all, and a wrong NIC would pass for the right one.
+    for (const setting of ["arp_ignore", "rp_filter"]) await setKernel(`ipv4/conf/${name}/${setting}`, "1");
     if (options.clampCwnd !== undefined) await clampCongestion({ name, address }, options.clampCwnd, options);
     const mtu = options.mtu ?? 1500;
     options.report?.("wire", { name, address: address.text, mac, mtu, ports: count });

@@ -61,17 +61,15 @@ export function watchMemory(
   const read = (address: number, length: number) => machine.readMemory(address, length);
   const bios = firmware === "bios";
   const ram = bios ? [] : [{ from: megabyte, to: lowMemory(machine.spec) }];
-  const look = async () => {
-    const low = { base: lowest, bytes: await read(lowest, baseMemory.from - lowest) };
-    await tell([...findInMemory(low), ...(await searchIbft(read, { ram }))]);
-  };
+  const outOfReach = async () =>
+    findInMemory({ base: lowest, bytes: await read(lowest, baseMemory.from - lowest) });
+  const look = async () => tell([...(await outOfReach()), ...(await searchIbft(read, { ram }))]);
   const watching = bios
     ? repeat(intervalMs, async () => {
-        const found = findByBiosScan({
-          base: baseMemory.from,
-          bytes: await read(baseMemory.from, baseMemory.to - baseMemory.from),
-        });
-        await tell(found);
+        const bytes = await read(baseMemory.from, baseMemory.to - baseMemory.from);
+        const found = findByBiosScan({ base: baseMemory.from, bytes });
+        // A table that lies too low may be gone by the time that a boot loader has worked there.
+        await tell([...(await outOfReach()), ...found]);
         return found.some(({ valid }) => valid) ? "enough" : undefined;
       })
     : undefined;
