@@ -10,4 +10,4 @@ export { FileDevice, type FileDeviceOptions } from "./file-device.ts";
 export { detectFormat, type DetectedFormat, type ImageFormat } from "./image-format.ts";
 export { MemoryDevice, type MemoryDeviceOptions } from "./memory-device.ts";
 export { OverlayDevice } from "./overlay-device.ts";
-export { checkRange, checkWritable } from "./range.ts";
+export { checkRange, checkWritable, isZero } from "./range.ts";

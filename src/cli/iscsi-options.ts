@@ -19,7 +19,11 @@ export interface IscsiOptions {
   readonly json?: true;
 }
 
-const defaultInitiator = "iqn.2026-01.org.sanlab:initiator";
+/** What a command without these options uses. */
+export const defaultIscsiOptions: IscsiOptions = {
+  initiator: "iqn.2026-01.org.sanlab:initiator",
+  timeout: 30,
+};
 
 /** Adds the common options to a command. */
 export function withIscsiOptions(command: Command): Command {
@@ -29,10 +33,10 @@ export function withIscsiOptions(command: Command): Command {
       "offer this for a key of RFC 7143, as HeaderDigest=CRC32C,None; repeatable",
       collect,
     )
-    .option("--initiator <iqn>", "this side's name", defaultInitiator)
+    .option("--initiator <iqn>", "this side's name", defaultIscsiOptions.initiator)
     .option("--isid <hex>", "this side's session identifier, 12 hexadecimal digits")
     .option("--lun <n>", "logical unit, instead of the URL's", count)
-    .option("--timeout <seconds>", "for the whole command", positive, 30)
+    .option("--timeout <seconds>", "for the whole command", positive, defaultIscsiOptions.timeout)
     .option("--trace <file.pcapng>", "record the conversation, for Wireshark")
     .option("--chap <user>", "authenticate as; the secret is in SANLAB_CHAP_SECRET or a file")
     .option("--chap-secret-file <file>", "the secret, without a line end")

@@ -1,5 +1,12 @@
 import { SanlabError, TimeoutError, UsageError } from "#core";
-import { discover, Session, type DiscoveredTarget, type DiscoveryOptions, type IscsiUrl } from "#initiator";
+import {
+  discover,
+  Session,
+  type DiscoveredTarget,
+  type DiscoveryOptions,
+  type IscsiUrl,
+  type SessionOptions,
+} from "#initiator";
 import { readChap, readIsid, readKeys, readUrl, type IscsiOptions } from "./iscsi-options.ts";
 import { TraceFile } from "./iscsi-trace.ts";
 
@@ -21,20 +28,9 @@ export async function withSession(
   work: (open: OpenSession) => Promise<void>,
   connections = 1,
 ): Promise<void> {
-  const url = readUrl(text);
-  const { target } = url;
-  if (target === undefined) {
-    throw new UsageError(
-      "NO_TARGET",
-      `${text}: the URL names no target; find one with: sanlab iscsi discover ${text}`,
-    );
-  }
   await bounded(options, async (signal, trace) => {
-    const session = await Session.login({
-      ...(await base(url, options, signal, trace)),
-      target,
-      connections,
-    });
+    const { url, login } = await sessionOptions(text, options, signal, trace);
+    const session = await Session.login({ ...login, connections });
     const end = () => void session[Symbol.asyncDispose]();
     signal.addEventListener("abort", end, { once: true });
     try {
@@ -45,6 +41,27 @@ export async function withSession(
       await session[Symbol.asyncDispose]();
     }
   });
+}
+
+/**
+ * What a session to the URL's target logs in with.
+ * @throws UsageError NO_TARGET, and what the options' own readers throw
+ */
+export async function sessionOptions(
+  text: string,
+  options: IscsiOptions,
+  signal: AbortSignal,
+  trace: TraceFile | undefined,
+): Promise<{ readonly url: IscsiUrl; readonly login: SessionOptions }> {
+  const url = readUrl(text);
+  const { target } = url;
+  if (target === undefined) {
+    throw new UsageError(
+      "NO_TARGET",
+      `${text}: the URL names no target; find one with: sanlab iscsi discover ${text}`,
+    );
+  }
+  return { url, login: { ...(await base(url, options, signal, trace)), target } };
 }
 
 /** Asks a portal for its targets. */
@@ -78,7 +95,8 @@ async function base(
   };
 }
 
-async function bounded(
+/** Runs `work` with a signal that fires at the time-out and at Ctrl-C. @throws TimeoutError; SanlabError INTERRUPTED */
+export async function bounded(
   options: IscsiOptions,
   work: (signal: AbortSignal, trace: TraceFile | undefined) => Promise<void>,
 ): Promise<void> {

@@ -1,12 +1,16 @@
 import { open, readFile } from "node:fs/promises";
-import { FileDevice, MemoryDevice, OverlayDevice, type BlockDevice } from "#block";
-import { Clock, UsageError, type Report } from "#core";
+import { MemoryDevice, OverlayDevice } from "#block";
+import { Clock, UsageError, errorMessage, type Report } from "#core";
 import { readFaultPlan } from "#faults";
 import { Target, type ChapUsers, type LogicalUnitOptions } from "#target";
 import { isOperationalKey, operationalKeys, type KeyRule, type OperationalValues } from "ts-iscsi-pdu";
 import { parse } from "yaml";
 import { z } from "zod";
+import { defaultIscsiOptions } from "./iscsi-options.ts";
+import { parseListen } from "./listen.ts";
+import { isUrl, openDevice } from "./open-device.ts";
 import { say } from "./output.ts";
+import { StopSignal } from "./stop-signal.ts";
 import { Statistics } from "./target-statistics.ts";
 
 export interface ServeOptions {
@@ -25,12 +29,12 @@ export interface ServeOptions {
 export async function serve(images: readonly string[], options: ServeOptions): Promise<void> {
   if (images.length === 0 && options.memory === undefined)
     throw new UsageError("NOTHING_TO_SERVE", "nothing to serve: name an image, or give --memory SIZE");
-  const { host, port } = parseListen(options.listen);
+  const { host, port } = parseListen(options.listen, 3260);
   const keys = parseParams(options.param);
   const auth = options.chapFile === undefined ? undefined : await readChapFile(options.chapFile);
   const faults = options.faults === undefined ? undefined : await readFaults(options.faults);
+  using stop = new StopSignal();
   await using resources = new AsyncDisposableStack();
-  const luns = await openUnits(images, options, resources);
   const clock = new Clock();
   const statistics = new Statistics();
   const report: Report = (kind, data) => {
@@ -38,6 +42,7 @@ export async function serve(images: readonly string[], options: ServeOptions): P
     if (options.json === true) process.stdout.write(`${JSON.stringify({ t: clock.now(), kind, ...data })}\n`);
     else tell(kind, data);
   };
+  const luns = await openUnits(images, options, { report, signal: stop.signal }, resources);
   const target = resources.use(
     await Target.listen({
       iqn: options.iqn,
@@ -58,29 +63,50 @@ export async function serve(images: readonly string[], options: ServeOptions): P
   if (options.json === true)
     report("listening", { ...address, target: options.iqn, luns: luns.map(({ lun }) => lun) });
   const stopRefreshing = options.json === true ? undefined : statistics.show(target);
-  const signal = await stopSignal(async () => {
-    if (options.faults !== undefined) target.setFaults(await readFaults(options.faults));
-  });
+  const hangUp = () => void reload(target, options.faults);
+  process.on("SIGHUP", hangUp);
+  const signal = await stop.received;
+  process.off("SIGHUP", hangUp);
   stopRefreshing?.();
   if (signal === "SIGINT") process.exitCode = 130;
+}
+
+/** Reads the fault plan again; a plan that cannot be read is told and changes nothing. */
+async function reload(target: Target, file: string | undefined): Promise<void> {
+  try {
+    if (file !== undefined) target.setFaults(await readFaults(file));
+  } catch (error) {
+    say(errorMessage(error));
+  }
 }
 
 async function openUnits(
   images: readonly string[],
   options: ServeOptions,
+  { report, signal }: { readonly report: Report; readonly signal: AbortSignal },
   resources: AsyncDisposableStack,
 ): Promise<readonly LogicalUnitOptions[]> {
   const luns: LogicalUnitOptions[] = [];
   for (const image of images) {
-    const cdrom = image.toLowerCase().endsWith(".iso");
+    const lun = luns.length;
+    const cdrom = !isUrl(image) && image.toLowerCase().endsWith(".iso");
     const readOnly = cdrom || options.readOnly === true || options.overlay === true;
-    const base: BlockDevice = resources.use(await FileDevice.open(image, { readOnly }));
+    const base = await openDevice(
+      image,
+      {
+        readOnly,
+        signal,
+        iscsi: defaultIscsiOptions,
+        report: (kind, data) => report(kind, { lun, ...data }),
+      },
+      resources,
+    );
     const overlaid = options.overlay === true && !cdrom;
     const device = overlaid
       ? resources.use(new OverlayDevice(base, resources.use(new MemoryDevice(base.size))))
       : base;
     luns.push({
-      lun: luns.length,
+      lun,
       device,
       type: cdrom ? "cdrom" : "disk",
       readOnly: options.readOnly === true,
@@ -89,17 +115,6 @@ async function openUnits(
   if (options.memory !== undefined)
     luns.push({ lun: luns.length, device: resources.use(new MemoryDevice(parseSize(options.memory))) });
   return luns;
-}
-
-function parseListen(text: string): { readonly host: string; readonly port: number } {
-  const found = /^(?:\[([0-9a-fA-F:.%a-z]+)\]|([^:[\]]+)):(\d{1,5})$/.exec(text);
-  const port = Number(found?.[3]);
-  if (found === null || port > 65_535)
-    throw new UsageError(
-      "BAD_ADDRESS",
-      `${JSON.stringify(text)} is no HOST:PORT; write 127.0.0.1:3260 or [::1]:3260`,
-    );
-  return { host: found[1] ?? found[2] ?? "", port };
 }
 
 function parseSize(text: string): number {
@@ -167,20 +182,8 @@ function tell(kind: string, data: Readonly<Record<string, unknown>>): void {
   else if (kind === "login-refused") say(`login refused: ${text("why")}`);
   else if (kind === "session-closed") say(`session ${text("session")}: closed (${text("how")})`);
   else if (kind === "protocol-error") say(`connection ${text("connection")}: ${text("message")}`);
+  else if (kind === "initiator" && data["event"] === "session-lost")
+    say(`logical unit ${text("lun")}: its iSCSI session is lost: ${text("reason")}`);
   else if (kind === "faults") say(`faults in force, seed ${text("seed")}`);
   else if (kind === "fault") say(`fault ${text("rule")}, shot ${text("shot")}: ${text("action")}`);
-}
-
-/** Resolves with the signal that ends the program; SIGHUP calls `reload`, whose failure is told and changes nothing. */
-function stopSignal(reload: () => Promise<void>): Promise<NodeJS.Signals> {
-  const hangUp = () =>
-    void reload().catch((error: unknown) => say(error instanceof Error ? error.message : String(error)));
-  process.on("SIGHUP", hangUp);
-  return new Promise((resolve) => {
-    for (const signal of ["SIGINT", "SIGTERM"] as const)
-      process.once(signal, () => {
-        process.off("SIGHUP", hangUp);
-        resolve(signal);
-      });
-  });
 }

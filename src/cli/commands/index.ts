@@ -12,6 +12,7 @@ export const commands = {
   ibft: () => import("./ibft.ts"),
   iscsi: () => import("./iscsi.ts"),
   target: () => import("./target.ts"),
+  nbd: () => import("./nbd.ts"),
   netboot: () => import("./netboot.ts"),
   kd: () => import("./kd.ts"),
   doctor: () => import("./doctor.ts"),

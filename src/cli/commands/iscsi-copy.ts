@@ -1,71 +1,62 @@
 import { createHash } from "node:crypto";
 import { stat } from "node:fs/promises";
 import { Command } from "commander";
-import { FileDevice, type BlockDevice } from "#block";
+import { FileDevice, isZero, type BlockDevice } from "#block";
 import { SanlabError, UsageError } from "#core";
 import { withIscsiOptions, type IscsiOptions } from "../iscsi-options.ts";
-import { withSession } from "../iscsi-session.ts";
+import { bounded } from "../iscsi-session.ts";
+import { isUrl, openDevice, type OpenDeviceOptions } from "../open-device.ts";
 import { printJson, say } from "../output.ts";
 
 const pieceSize = 1024 * 1024;
 const piecesAtOnce = 8;
 
 type CopyOptions = IscsiOptions & { readonly verify?: true };
-type Use = (device: BlockDevice, signal: AbortSignal | undefined) => Promise<void>;
 
 export function copyCommand(): Command {
   return withIscsiOptions(
-    new Command("copy").description("copy a disk between iSCSI URLs and raw image files, holes left out"),
+    new Command("copy").description(
+      "copy a disk between iSCSI URLs, NBD URLs and image files, holes left out",
+    ),
   )
-    .argument("<source>", "an iSCSI URL or a raw image file")
-    .argument("<destination>", "an iSCSI URL, an image file at least as large, or a new file")
+    .argument("<source>", "an iSCSI URL, an NBD URL or an image file")
+    .argument("<destination>", "one of these at least as large, or a new file")
     .option("--verify", "read both sides again and compare")
     .addHelpText(
       "after",
-      "\nExample:\n  sanlab iscsi copy iscsi://192.0.2.1/iqn.2001-04.com.example:disk/0 disk.img --verify\n\nA big disk needs a --timeout that lets it finish.",
+      "\nExamples:\n  sanlab iscsi copy iscsi://192.0.2.1/iqn.2001-04.com.example:disk/0 disk.img --verify" +
+        "\n  sanlab iscsi copy disk.qcow2 nbd://192.0.2.1/export" +
+        "\n\nA big disk needs a --timeout that lets it finish.",
     )
     .action((source: string, destination: string, options: CopyOptions) =>
-      withSource(source, options, (from, signal) =>
-        withDestination(destination, from, options, async (to) => {
-          const copied = await copy(from, to, signal);
-          await to.flush(signal && { signal });
-          if (options.verify) await verify(from, to, signal);
-          if (options.json) printJson({ bytes: from.size, copied, verified: options.verify === true });
-          else say(`${from.size} bytes, ${copied} of them data${options.verify ? ", verified" : ""}`);
-        }),
-      ),
+      bounded(options, async (signal, trace) => {
+        await using resources = new AsyncDisposableStack();
+        const open = { iscsi: options, signal, trace };
+        const from = await openDevice(source, { ...open, readOnly: true }, resources);
+        const to = checked(destination, from, await openDestination(destination, from, open, resources));
+        const copied = await copy(from, to, signal);
+        await to.flush({ signal });
+        if (options.verify) await verify(from, to, signal);
+        if (options.json) printJson({ bytes: from.size, copied, verified: options.verify === true });
+        else say(`${from.size} bytes, ${copied} of them data${options.verify ? ", verified" : ""}`);
+      }),
     );
 }
 
-async function withSource(text: string, options: CopyOptions, use: Use): Promise<void> {
-  if (isUrl(text)) {
-    await withSession(text, options, async ({ session, lun, signal }) =>
-      use(await session.disk(lun, { signal }), signal),
-    );
-    return;
-  }
-  await using device = await FileDevice.open(text, { readOnly: true });
-  await use(device, undefined);
-}
-
-async function withDestination(
+async function openDestination(
   text: string,
   from: BlockDevice,
-  options: CopyOptions,
-  use: (to: BlockDevice) => Promise<void>,
-): Promise<void> {
-  if (isUrl(text)) {
-    await withSession(text, options, async ({ session, lun, signal }) =>
-      use(checked(text, from, await session.disk(lun, { signal }))),
-    );
-    return;
-  }
-  const exists = await stat(text).then(
-    () => true,
-    () => false,
+  options: OpenDeviceOptions,
+  resources: AsyncDisposableStack,
+): Promise<BlockDevice> {
+  const exists = isUrl(text) || (await stat(text).then(Boolean, () => false));
+  if (exists) return await openDevice(text, options, resources);
+  const format = /\.(qcow2|vhdx|vmdk|vdi)$/i.exec(text)?.[1]?.toLowerCase();
+  if (format === undefined) return resources.use(await FileDevice.create(text, from.size));
+  throw new UsageError(
+    "NOT_RAW",
+    `${text}: a new file is a raw image; make it first: qemu-img create -f ${format} ${text} ${from.size}`,
   );
-  await using device = exists ? await FileDevice.open(text) : await FileDevice.create(text, from.size);
-  await use(checked(text, from, device));
 }
 
 function checked(name: string, from: BlockDevice, to: BlockDevice): BlockDevice {
@@ -73,29 +64,34 @@ function checked(name: string, from: BlockDevice, to: BlockDevice): BlockDevice 
   throw new UsageError("TOO_SMALL", `${name}: ${to.size} bytes do not hold the source's ${from.size}`);
 }
 
-/** Copies what is allocated and lets go of the rest; gives the bytes copied. */
-async function copy(from: BlockDevice, to: BlockDevice, signal: AbortSignal | undefined): Promise<number> {
-  const io = signal && { signal };
+/** Copies what is data and lets go of the rest; gives the bytes copied. */
+async function copy(from: BlockDevice, to: BlockDevice, signal: AbortSignal): Promise<number> {
+  const io = { signal };
   const progress = new Progress("copied", from.size);
   let copied = 0;
   for await (const { offset, length, allocated } of from.extents(0, from.size, io)) {
-    if (!allocated) await to.trim(offset, length, io);
-    else {
-      await inPieces(offset, length, async (at, buffer) => {
-        await from.read(at, buffer, io);
-        await to.write(at, buffer, io);
-        progress.add(buffer.length);
-      });
-      copied += length;
+    if (!allocated) {
+      await to.trim(offset, length, io);
+      progress.add(length);
+      continue;
     }
-    if (!allocated) progress.add(length);
+    await inPieces(offset, length, async (at, buffer) => {
+      await from.read(at, buffer, io);
+      // Not every source knows its holes.
+      if (isZero(buffer)) await to.trim(at, buffer.length, io);
+      else {
+        await to.write(at, buffer, io);
+        copied += buffer.length;
+      }
+      progress.add(buffer.length);
+    });
   }
   progress.end();
   return copied;
 }
 
-async function verify(from: BlockDevice, to: BlockDevice, signal: AbortSignal | undefined): Promise<void> {
-  const io = signal && { signal };
+async function verify(from: BlockDevice, to: BlockDevice, signal: AbortSignal): Promise<void> {
+  const io = { signal };
   const progress = new Progress("verified", from.size);
   await inPieces(0, from.size, async (at, buffer) => {
     const other = Buffer.alloc(buffer.length);
@@ -153,16 +149,6 @@ class Progress {
   end(): void {
     if (process.stderr.isTTY) process.stderr.write("\n");
   }
-}
-
-function isUrl(text: string): boolean {
-  if (/^nbd(?:\+unix)?:/.test(text)) {
-    throw new UsageError(
-      "NBD_UNSUPPORTED",
-      `${text}: NBD URLs cannot be copied yet; use nbdcopy for that side`,
-    );
-  }
-  return text.startsWith("iscsi:");
 }
 
 const digest = (data: Uint8Array) => createHash("sha256").update(data).digest();

@@ -8,7 +8,7 @@ export function command(): Command {
   target.addCommand(
     new Command("serve")
       .description("serve images as logical units 0, 1, 2, … of one target until interrupted")
-      .argument("[image...]", "raw images; an .iso file becomes a CD-ROM")
+      .argument("[image...]", "images of any format, iSCSI URLs, NBD URLs; an .iso file becomes a CD-ROM")
       .option("--listen <host:port>", "where to listen; [::1]:3260 for IPv6", "127.0.0.1:3260")
       .option("--iqn <iqn>", "the target's name", "iqn.2026-01.org.sanlab:target")
       .option("--read-only", "refuse writes")
@@ -23,7 +23,7 @@ export function command(): Command {
       .option("--json", "events, one JSON object a line")
       .addHelpText(
         "after",
-        "\nExample:\n  sanlab target serve disk.img --overlay --param HeaderDigest=CRC32C,None\n\nBy default only this machine can reach it.",
+        "\nExample:\n  sanlab target serve disk.img --overlay --param HeaderDigest=CRC32C,None\n\nBy default only this machine can reach it. The secret for iscsi://user@… is in SANLAB_CHAP_SECRET.",
       )
       .action(async (images: readonly string[], options: ServeOptions) => serve(images, options)),
   );
