@@ -10,6 +10,7 @@ export interface BootOptions {
   readonly firmware?: "ipxe" | "emulated";
   readonly ibft?: "acpi" | "rom";
   readonly uefi?: true;
+  readonly image?: string;
   readonly target?: string;
   readonly accel?: "auto" | "kvm" | "tcg";
   readonly memory?: number;
@@ -21,7 +22,7 @@ export interface BootOptions {
 
 /** The scenario that a command line means: a file's, or one for a guest or image, with the options on top. */
 export async function scenarioOf(what: string, options: BootOptions): Promise<Scenario> {
-  const { nic, firmware, ibft, uefi, target, accel, memory, timeout } = options;
+  const { nic, firmware, ibft, uefi, image, target, accel, memory, timeout } = options;
   const base = /\.ya?ml$/.test(what) ? await scenarioFile(what) : { guest: await guestOf(what, "") };
   const source: ScenarioSource = {
     ...base,
@@ -29,6 +30,7 @@ export async function scenarioOf(what: string, options: BootOptions): Promise<Sc
     ...(firmware && { firmware }),
     ...(ibft && { ibft: { ...base.ibft, carrier: ibft } }),
     ...(uefi && { uefi }),
+    ...(image !== undefined && { image: path.resolve(image) }),
     ...(target !== undefined && { target }),
     ...(timeout !== undefined && { timeout }),
     machine: { ...base.machine, ...(accel && { accel }), ...(memory !== undefined && { memory }) },
@@ -39,7 +41,12 @@ export async function scenarioOf(what: string, options: BootOptions): Promise<Sc
 /** A path in a scenario file is one from where the file lies. */
 async function scenarioFile(file: string): Promise<ScenarioSource> {
   const scenario = await loadScenario(file);
-  return { ...scenario, guest: await guestOf(scenario.guest, path.dirname(file)) };
+  const folder = path.dirname(file);
+  return {
+    ...scenario,
+    guest: await guestOf(scenario.guest, folder),
+    ...(scenario.image !== undefined && { image: path.resolve(folder, scenario.image) }),
+  };
 }
 
 async function guestOf(what: string, folder: string): Promise<string> {

@@ -11,7 +11,7 @@ import {
 } from "#harness/network";
 import { findQemu, probeAccelerator } from "#harness/qemu-launcher";
 import { planRun, whyNoWires, runPlan, type RunPlan, type Scenario } from "#harness/scenario";
-import { loadGuest, prepareGuest } from "#vm-images";
+import { checkDisk, loadGuest, prepareGuest, type GuestManifest, type PreparedGuest } from "#vm-images";
 import { Progress, showResult } from "./boot-display.ts";
 import { scenarioOf, type BootOptions } from "./boot-scenario.ts";
 import { say } from "./output.ts";
@@ -56,7 +56,7 @@ async function prepare(
   );
   if (noWires !== undefined) say(`sanlab: no private network (${noWires}): ${userNetwork().limits}`);
   const [prepared, accel] = await Promise.all([
-    prepareGuest(manifest, { signal, report: tellPreparation }),
+    diskOf(scenario, manifest, signal),
     accelerator(scenario, signal),
   ]);
   const folder = await openRunFolder({
@@ -72,6 +72,20 @@ async function prepare(
 /** As for `sanlab iscsi`: never from the command line. */
 function chapSecrets() {
   return { own: process.env["SANLAB_CHAP_SECRET"], mutual: process.env["SANLAB_MUTUAL_CHAP_SECRET"] };
+}
+
+/** The guest's disk, looked at. One that lies on a target outside needs no image here. */
+async function diskOf(
+  scenario: Scenario,
+  manifest: GuestManifest,
+  signal: AbortSignal,
+): Promise<PreparedGuest> {
+  const { image, target, uefi } = scenario;
+  if (manifest.source.kind === "provided" && target.startsWith("iscsi:"))
+    return { image: target, sha256: "", format: "raw", built: false };
+  const prepared = await prepareGuest(manifest, { signal, report: tellPreparation, image });
+  await checkDisk(manifest, prepared.image, uefi ? "uefi" : "bios");
+  return prepared;
 }
 
 async function accelerator(scenario: Scenario, signal: AbortSignal): Promise<RunPlan["accel"]> {
@@ -103,6 +117,8 @@ function shortest(folder: string): string {
 const tellPreparation: Report = (kind, data) => {
   if (kind === "guest-packages" && data["step"] === "download")
     say("sanlab: downloads the guest's Debian packages");
+  if (kind === "guest-image" && data["step"] === "convert")
+    say(`sanlab: copies ${String(data["image"])} (${String(data["format"])}) to a raw image, once`);
   if (kind === "guest-image" && data["step"] === "build")
     say(`sanlab: builds the guest ${String(data["guest"])}`);
 };

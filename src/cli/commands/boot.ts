@@ -20,6 +20,7 @@ export function command(): Command {
       ).choices(["acpi", "rom"]),
     )
     .option("--uefi", "OVMF instead of SeaBIOS")
+    .option("--image <file>", "your own disk image, for a guest such as windows that comes without one")
     .option("--target <target>", "embedded, tgt, or the iscsi:// URL of one that is there")
     .addOption(new Option("--accel <kind>", "QEMU's accelerator").choices(["auto", "kvm", "tcg"]))
     .option("--memory <MiB>", "the guest's memory", positive)
@@ -36,6 +37,7 @@ Examples:
   sanlab boot --firmware emulated              sanlab plays the boot firmware and writes the table itself
   sanlab boot --target tgt                     from Debian's tgtd instead of sanlab's own target
   sanlab boot night.yaml --json
+  sanlab boot windows --image server.qcow2 --nic e1000
 
 Exit status: 0 it reached its goal, 1 it did not, 2 called wrongly, 3 the lab failed, 130 interrupted.`,
     )
