@@ -5,6 +5,7 @@ import { fileError } from "./file-error.ts";
 import { FileHoles } from "./file-holes.ts";
 import { imageSize } from "./image-size.ts";
 import { mergeExtents } from "./merge-extents.ts";
+import { quickFile, type QuickFile } from "./quick-file.ts";
 import { checkGeometry, checkRange, checkWritable, isZero, zeros } from "./range.ts";
 
 /** What is looked at in one go where holes have to be guessed; 4 KiB is what file systems allocate. */
@@ -31,9 +32,10 @@ export class FileDevice implements BlockDevice {
   readonly readOnly: boolean;
   readonly #handle: FileHandle;
   readonly #holes: FileHoles | undefined;
+  #quick: QuickFile | undefined;
 
   private constructor(
-    { handle, holes }: OpenedFile,
+    { handle, holes, quick }: OpenedFile,
     file: string,
     size: number,
     blockSize: number,
@@ -41,6 +43,7 @@ export class FileDevice implements BlockDevice {
   ) {
     this.#handle = handle;
     this.#holes = holes;
+    this.#quick = quick;
     this.file = file;
     this.size = size;
     this.blockSize = blockSize;
@@ -61,7 +64,7 @@ export class FileDevice implements BlockDevice {
     try {
       const size = await imageSize(handle, file, blockSize);
       checkGeometry(size, blockSize);
-      return new FileDevice(await opened(handle), file, size, blockSize, readOnly);
+      return new FileDevice(await opened(handle, file), file, size, blockSize, readOnly);
     } catch (error) {
       await handle.close();
       throw error instanceof SanlabError || error instanceof RangeError
@@ -82,7 +85,7 @@ export class FileDevice implements BlockDevice {
     try {
       handle = await open(file, "wx+", 0o600);
       await handle.truncate(size);
-      return new FileDevice(await opened(handle), file, size, blockSize, false);
+      return new FileDevice(await opened(handle, file), file, size, blockSize, false);
     } catch (error) {
       await handle?.close();
       throw fileError(file, "create", error);
@@ -92,7 +95,7 @@ export class FileDevice implements BlockDevice {
   async read(offset: number, into: Uint8Array, options: IoOptions = {}): Promise<void> {
     options.signal?.throwIfAborted();
     checkRange(this, offset, into.length);
-    let done = 0;
+    let done = this.#readQuickly(offset, into);
     while (done < into.length) {
       const { bytesRead } = await this.#handle
         .read(into, done, into.length - done, offset + done)
@@ -109,11 +112,19 @@ export class FileDevice implements BlockDevice {
     }
   }
 
+  #readQuickly(offset: number, into: Uint8Array): number {
+    try {
+      return this.#quick?.read(into, offset) ?? 0;
+    } catch (cause) {
+      throw fileError(this.file, "read", cause);
+    }
+  }
+
   async write(offset: number, from: Uint8Array, options: WriteOptions = {}): Promise<void> {
     options.signal?.throwIfAborted();
     checkWritable(this, offset, from.length);
     try {
-      for (let done = 0; done < from.length;) {
+      for (let done = this.#quick?.write(from, offset) ?? 0; done < from.length;) {
         done += (await this.#handle.write(from, done, from.length - done, offset + done)).bytesWritten;
       }
       if (options.fua === true) await this.#handle.datasync();
@@ -151,6 +162,8 @@ export class FileDevice implements BlockDevice {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
+    // Its descriptor may soon be that of another file.
+    this.#quick = undefined;
     await this.#handle.close();
   }
 
@@ -188,10 +201,11 @@ export class FileDevice implements BlockDevice {
 interface OpenedFile {
   readonly handle: FileHandle;
   readonly holes: FileHoles | undefined;
+  readonly quick: QuickFile | undefined;
 }
 
-async function opened(handle: FileHandle): Promise<OpenedFile> {
-  return { handle, holes: await FileHoles.of(handle.fd) };
+async function opened(handle: FileHandle, file: string): Promise<OpenedFile> {
+  return { handle, holes: await FileHoles.of(handle.fd), quick: await quickFile(handle.fd, file) };
 }
 
 function isDirectoryError(cause: unknown): boolean {
