@@ -28,7 +28,7 @@ export async function relaySecret(options: SecretRelayOptions): Promise<SecretRe
   const folder = await open(options.folder, "r");
   const place = (name: string) => `/proc/self/fd/${folder.fd}/${name}`;
   const ends = new Set<Socket>();
-  const server = createServer((tool) => {
+  const server = createServer({ allowHalfOpen: true }, (tool) => {
     const daemon = connect(place(options.daemon));
     for (const end of [tool, daemon]) {
       ends.add(end);
