@@ -51,6 +51,7 @@ export class SessionTable {
   readonly #sessions = new Map<number, Session>();
   #count = 0;
   #nextTsih = 1;
+  #emptied: (() => void)[] = [];
 
   constructor(options: SessionTableOptions) {
     this.#options = options;
@@ -74,6 +75,12 @@ export class SessionTable {
     }));
   }
 
+  /** Resolves when no session is open. */
+  empty(): Promise<void> {
+    if (this.#sessions.size === 0) return Promise.resolve();
+    return new Promise((resolve) => this.#emptied.push(resolve));
+  }
+
   /** Why a login can neither begin a session nor join one; undefined where it can. */
   refusal(identity: LoginIdentity, node: TargetNode, request: LoginRequestView): Refusal | undefined {
     const session = this.#find(identity, node, formatIsid(request.isid));
@@ -91,6 +98,12 @@ export class SessionTable {
     if (!session.connections.has(request.cid) && session.connections.size >= most)
       return { status: LoginStatus.TooManyConnections, why: `${most} connections at most` };
     return undefined;
+  }
+
+  /** The session that a login means to join. */
+  joining(identity: LoginIdentity, node: TargetNode, request: LoginRequestView): Session | undefined {
+    const session = this.#find(identity, node, formatIsid(request.isid));
+    return session?.tsih === request.tsih ? session : undefined;
   }
 
   /** Finds or makes the session of a login. */
@@ -131,6 +144,9 @@ export class SessionTable {
       sendTargets: (connection, what) => this.#options.sendTargets(connection, what),
       onClosed: (closed) => {
         this.#sessions.delete(closed.number);
+        if (this.#sessions.size > 0) return;
+        for (const resolve of this.#emptied) resolve();
+        this.#emptied = [];
       },
     });
     this.#sessions.set(session.number, session);

@@ -1,7 +1,13 @@
 import { createServer, type AddressInfo, type Server, type Socket } from "node:net";
-import { UsageError, type Report } from "#core";
+import { TimeoutError, UsageError, withTimeout, type Report } from "#core";
 import { FaultEngine, type FaultPlan } from "#faults";
-import { LoginStatus, type LoginRequestView, type OperationalValues, type TextKey } from "ts-iscsi-pdu";
+import {
+  AsyncEvent,
+  LoginStatus,
+  type LoginRequestView,
+  type OperationalValues,
+  type TextKey,
+} from "ts-iscsi-pdu";
 import { LoginMachine, type LoginIdentity, type Refusal } from "./login/login-machine.ts";
 import { TargetNode } from "./node.ts";
 import {
@@ -102,18 +108,51 @@ export class Target implements AsyncDisposable {
       }
   }
 
+  /**
+   * Lets nobody in any more and asks every initiator to log out (RFC 7143, section 11.9.1, event 1). Resolves when all
+   * have gone, after so many seconds, or when the signal aborts; disposal then ends what is left.
+   */
+  async requestLogout({
+    seconds,
+    signal,
+  }: {
+    readonly seconds: number;
+    readonly signal?: AbortSignal;
+  }): Promise<void> {
+    void this.#closeServers();
+    for (const session of this.#sessions.all)
+      session.tell({ event: AsyncEvent.RequestLogout, parameter3: Math.ceil(seconds) });
+    await withTimeout(
+      "the logout of all initiators",
+      seconds * 1000,
+      () => this.#sessions.empty(),
+      signal,
+    ).catch((error: unknown) => {
+      if (!(error instanceof TimeoutError) && signal?.aborted !== true) throw error;
+    });
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     clearInterval(this.#pings);
-    const closing = this.#servers.map(
-      (server) => new Promise<void>((resolve) => server.close(() => resolve())),
-    );
+    const closing = this.#closeServers();
     const sessions = this.#sessions.all;
+    for (const session of sessions) {
+      const { DefaultTime2Wait: parameter2, DefaultTime2Retain: parameter3 } = session.params;
+      session.tell({ event: AsyncEvent.DropAllConnections, parameter2, parameter3 });
+    }
     const running = sessions.flatMap((session) => [...session.tasks.values()]);
     for (const session of sessions) session.close("stopped");
     for (const connection of this.#connections) connection.end("stopped");
     await Promise.all(running.map((task) => task.ended));
     this.#addresses = [];
-    await Promise.all(closing);
+    await closing;
+  }
+
+  /** Resolves when the last connection is closed; nobody gets in from now on. */
+  async #closeServers(): Promise<void> {
+    await Promise.all(
+      this.#servers.map((server) => new Promise<void>((resolve) => server.close(() => resolve()))),
+    );
   }
 
   #add(options: TargetNodeOptions): void {
@@ -170,6 +209,7 @@ export class Target implements AsyncDisposable {
           user,
         });
       },
+      joining: (identity, request) => this.#sessions.joining(identity, this.#node(identity), request),
       left: (connection) => this.#connections.delete(connection),
       faults: () => this.#faults,
     });

@@ -31,7 +31,7 @@ async function setUp(
   const device = new CountingDevice(blocks * 512);
   await device.write(0, pattern);
   const closed: unknown[] = [];
-  let wake: () => void = () => undefined;
+  const wakers: (() => void)[] = [];
   const lost = Promise.withResolvers<void>();
   const target = await Target.listen({
     iqn,
@@ -41,7 +41,7 @@ async function setUp(
       if (kind === "connection-closed") lost.resolve();
       if (kind !== "session-closed") return;
       closed.push(data["how"]);
-      wake();
+      for (const wake of wakers) wake();
     },
   });
   t.teardown(() => target[Symbol.asyncDispose]());
@@ -62,7 +62,7 @@ async function setUp(
   const ended = async () => {
     while (closed.length === 0)
       await new Promise<void>((resolve) => {
-        wake = resolve;
+        wakers.push(resolve);
       });
     return closed;
   };

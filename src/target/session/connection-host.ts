@@ -1,7 +1,7 @@
 import type { Report } from "#core";
 import type { FaultEngine } from "#faults";
 import type { LoginRequestView, OperationalValues, PduInit } from "ts-iscsi-pdu";
-import type { LoginMachine, Refusal } from "../login/login-machine.ts";
+import type { LoginIdentity, LoginMachine, Refusal } from "../login/login-machine.ts";
 import type { TargetLimits } from "../options.ts";
 import type { Connection } from "./connection.ts";
 import type { Session } from "./session.ts";
@@ -18,6 +18,8 @@ export interface ConnectionHost {
     results: OperationalValues,
     user?: string,
   ): Session | Refusal;
+  /** The session that a login means to join, by its TSIH. */
+  joining(identity: LoginIdentity, request: LoginRequestView): Session | undefined;
   left(connection: Connection): void;
   /** The faults in force. */
   faults(): FaultEngine | undefined;

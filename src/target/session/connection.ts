@@ -2,6 +2,7 @@ import type { Socket } from "node:net";
 import type { FaultEvent, Shot } from "#faults";
 import {
   Framer,
+  LogoutReason,
   Opcode,
   ProtocolError,
   RESERVED_TAG,
@@ -108,15 +109,15 @@ export class Connection {
     if (resync) this.#retained = new RetainedStatus(this.#statSn);
   }
 
-  /** A Login Response; outside of a session it repeats the CmdSN of its request. */
+  /** A Login Response: with the numbers of the session that is begun or joined, or the CmdSN of its request. */
   sendLogin(
     pdu: NoNumbers<LoginResponseInit> & { readonly opcode: typeof Opcode.LoginResponse },
-    cmdSn: number,
+    numbers: { readonly expCmdSn: number; readonly maxCmdSn: number },
     text: string,
   ): void {
-    const numbers = this.#session === undefined ? { expCmdSn: cmdSn, maxCmdSn: cmdSn } : this.#numbers();
     const data = text === "" ? undefined : Buffer.from(text);
-    this.#send({ ...pdu, statSn: this.#takeStatSn(), ...numbers }, data);
+    const { expCmdSn, maxCmdSn } = numbers;
+    this.#send({ ...pdu, statSn: this.#takeStatSn(), expCmdSn, maxCmdSn }, data);
   }
 
   /** Sends a PDU that takes a StatSN. */
@@ -165,6 +166,11 @@ export class Connection {
   /** Sends a PDU once more as it was, but for the command window (section 11.16). */
   resend({ pdu, data }: SentPdu): void {
     this.#send({ ...pdu, ...this.#numbers() }, data);
+  }
+
+  /** The initiator has all responses of this connection below ExpStatSN. */
+  acknowledge(expStatSn: number): void {
+    this.#retained?.acknowledge(expStatSn);
   }
 
   /** Sends a run of responses again, or tells the reason to reject the request. */
@@ -310,7 +316,8 @@ export class Connection {
   #receive(pdu: AnyPdu, data: Uint8Array): void {
     if (this.#closing) return;
     const incoming = this.#intake.take();
-    if (this.#retained !== undefined && "expStatSn" in pdu) this.#retained.acknowledge(pdu.expStatSn);
+    if (this.#retained !== undefined && "expStatSn" in pdu && !closesAnother(pdu, this.cid))
+      this.#retained.acknowledge(pdu.expStatSn);
     if (this.#host.faults() === undefined && this.#faults.idle) this.#deliver(pdu, data, incoming);
     else this.#faults.receive(pdu, (kept) => this.#deliver(kept, data, incoming));
   }
@@ -354,3 +361,7 @@ export class Connection {
     this.#session?.connectionLost(this, how);
   }
 }
+
+/** A Logout Request for another connection tells the ExpStatSN of that one (RFC 7143, section 11.14). */
+const closesAnother = (pdu: AnyPdu, cid: number) =>
+  pdu.opcode === Opcode.LogoutRequest && pdu.reason !== LogoutReason.CloseSession && pdu.cid !== cid;

@@ -91,9 +91,15 @@ export class LoginPhase {
         statusClass: status >> 8,
         statusDetail: status & 0xff,
       },
-      request.cmdSn,
+      this.#numbers(request),
       keys.map(([key, value]) => `${key}=${value}\0`).join(""),
     );
+  }
+
+  #numbers(request: LoginRequestView) {
+    const { session, identity } = this.#connection;
+    const joined = session ?? (identity === undefined ? undefined : this.#host.joining(identity, request));
+    return joined?.order ?? { expCmdSn: request.cmdSn, maxCmdSn: request.cmdSn };
   }
 
   #refuse(request: LoginRequestView, refusal: Refusal): void {

@@ -24,7 +24,7 @@ export async function logOut(
     return;
   }
   if (reason === Reason.RecoverConnection && other !== connection) {
-    const known = session.logOutForRecovery(cid);
+    const known = session.logOutForRecovery(cid, request.expStatSn);
     answer(connection, session, request.itt, known ? Response.Closed : Response.NoSuchConnection);
     return;
   }
@@ -34,7 +34,7 @@ export async function logOut(
   }
   if (reason === Reason.RecoverConnection) {
     answer(connection, session, request.itt, Response.Closed);
-    session.logOutForRecovery(cid);
+    session.logOutForRecovery(cid, request.expStatSn);
     return;
   }
   await session.abortTasks((task) => task.connection === other);

@@ -97,11 +97,11 @@ export class SessionRecovery {
     this.#options.expired(earlier.connection);
   }
 
-  /** Logs out a connection that is gone already; false where none of that number is known. */
-  logOut(cid: number): boolean {
+  /** Logs out a connection that is gone already; undefined where none of that number is known. */
+  logOut(cid: number): Connection | undefined {
     const lost = this.#lost.get(cid);
     if (lost !== undefined) lost.loggedOut = true;
-    return lost !== undefined;
+    return lost?.connection;
   }
 
   /** Whether the tasks of this connection may be reassigned now. */

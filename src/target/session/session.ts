@@ -1,6 +1,6 @@
 import type { Report } from "#core";
 import type { Sense } from "#scsi";
-import { RESERVED_TAG, type OperationalValues, type TextKey } from "ts-iscsi-pdu";
+import { Opcode, RESERVED_TAG, type AsyncInit, type OperationalValues, type TextKey } from "ts-iscsi-pdu";
 import { ByteBudget } from "../byte-budget.ts";
 import type { TargetLimits } from "../options.ts";
 import type { LogicalUnit } from "../scsi/logical-unit.ts";
@@ -169,6 +169,13 @@ export class Session {
     });
   }
 
+  /** Sends an Asynchronous Message over each connection; to those that only discover nothing has to be said. */
+  tell(message: Pick<AsyncInit, "event" | "parameter2" | "parameter3">): void {
+    if (this.type === "Discovery") return;
+    for (const connection of this.connections.values())
+      connection.sendStatus({ opcode: Opcode.Async, itt: RESERVED_TAG, lun: 0, ...message });
+  }
+
   /** A connection joins; one with the same number is replaced by it (RFC 7143, section 6.3.4). */
   join(connection: Connection): void {
     const old = this.connections.get(connection.cid);
@@ -180,9 +187,14 @@ export class Session {
   }
 
   /** Logs out a connection so that its tasks can be reassigned; false where none of this number is known. */
-  logOutForRecovery(cid: number): boolean {
+  logOutForRecovery(cid: number, expStatSn: number): boolean {
     const connection = this.connections.get(cid);
-    if (connection === undefined) return this.recovery?.logOut(cid) ?? false;
+    if (connection === undefined) {
+      const lost = this.recovery?.logOut(cid);
+      lost?.acknowledge(expStatSn);
+      return lost !== undefined;
+    }
+    connection.acknowledge(expStatSn);
     this.connections.delete(cid);
     this.#leave(connection, true);
     connection.end("logout");
