@@ -16,6 +16,11 @@ const suites = [
     argv: ["ava", "--timeout=6h", "test/initiator/integrity.test.ts", "test/initiator/hostile.test.ts"],
   },
   {
+    name: "emulated boots: every card, firmware, carrier, table and mistake",
+    env: {},
+    argv: ["node", "--conditions=source", "scripts/soak-emulated.ts"],
+  },
+  {
     name: "kernel debugger: 100 MB of random bytes",
     env: {},
     argv: ["node", "--conditions=source", "scripts/soak-kd.ts", "100", seed],
