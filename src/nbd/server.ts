@@ -1,5 +1,7 @@
+import { existsSync } from "node:fs";
 import { chmod, lstat, unlink } from "node:fs/promises";
 import { connect, createServer, type Server, type Socket } from "node:net";
+import { dirname } from "node:path";
 import { LabError, UsageError, errorCode, errorMessage, type Report } from "#core";
 import type { IoOptions } from "#block";
 import { NbdExport, type NbdExportOptions } from "./export.ts";
@@ -127,6 +129,8 @@ class NbdServer implements AsyncDisposable {
     // The kernel's limit is 108 with the closing zero; Node.js cuts longer paths without a word.
     if (Buffer.byteLength(path) > 107)
       throw new UsageError("BAD_SOCKET", `${path}: the path of a socket has 107 bytes at most`);
+    if (!existsSync(dirname(path)))
+      throw new UsageError("NO_SUCH_FOLDER", `${path}: the folder does not exist; make it first`);
     await listening(this.#server, { path }).catch(async (error: unknown) => {
       if (codeOfCause(error) !== "EADDRINUSE" || !(await isAbandoned(path))) throw error;
       await unlink(path);
@@ -174,7 +178,5 @@ function listenError(error: NodeJS.ErrnoException, where: NbdAddress): Error {
           `${name} is in use by another program; choose another port or end it`,
           init,
         );
-  if (error.code === "ENOENT")
-    return new UsageError("NO_SUCH_FOLDER", `${name}: the folder does not exist; make it first`, init);
   return new LabError("CANNOT_LISTEN", `cannot listen on ${name}: ${errorMessage(error)}`, init);
 }
