@@ -2,6 +2,9 @@
 ; reads them, so it is the iSCSI disk that they come from. SECTORS is defined by who assembles this.
 
 PROGRAM_SEGMENT equ 0x1000
+CYLINDERS       equ 2
+HEADS           equ 16
+TRACK           equ 63
 
         bits 16
         org 0x7c00
@@ -48,7 +51,10 @@ request: db 16, 0               ; INT 13h extensions: a disk address packet
 
         times 440 - ($ - $$) db 0
         db "SNLB", 0, 0         ; the disk's signature, by which Windows knows a disk
-        db 0x80, 0, 2, 0, 0xda, 0xfe, 0xff, 0xff
-        dd 1, SECTORS           ; one partition, without a file system
+; One partition without a file system. Firmware takes the disk's geometry from where it ends: with 255 heads, as customary,
+; a disk of 1 MiB would not have one cylinder.
+        db 0x80, 0, 2, 0        ; from cylinder 0, head 0, sector 2
+        db 0xda, HEADS - 1, TRACK, CYLINDERS - 1
+        dd 1, CYLINDERS * HEADS * TRACK - 1
         times 510 - ($ - $$) db 0
         dw 0xaa55
