@@ -35,6 +35,20 @@ export class Coverage {
     return true;
   }
 
+  /** Takes back a run that `add` took. */
+  remove(offset: number, length: number): void {
+    const end = offset + length;
+    const at = this.#runs.findIndex((run) => run.start <= offset && end <= run.end);
+    const run = this.#runs[at];
+    if (run === undefined || length === 0) return;
+    const left = [
+      { start: run.start, end: offset },
+      { start: end, end: run.end },
+    ].filter((part) => part.start < part.end);
+    this.#runs.splice(at, 1, ...left);
+    this.#total -= length;
+  }
+
   covers(length: number): boolean {
     const first = this.#runs[0];
     return length === 0 || (first !== undefined && first.start === 0 && first.end >= length);

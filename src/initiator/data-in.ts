@@ -1,4 +1,4 @@
-import { Opcode, SnackType, type DataInView } from "ts-iscsi-pdu";
+import { Opcode, serialAdd, serialLess, SnackType, type DataInView } from "ts-iscsi-pdu";
 import type { Connection } from "./connection.ts";
 import { Coverage } from "./coverage.ts";
 import { violation } from "./errors.ts";
@@ -22,6 +22,11 @@ export class DataIn {
   /** Bytes in the sequence that the next F bit ends. */
   #burst = 0;
   #askedUpTo = 0;
+  #whole = false;
+  /** What a DataACK must carry that the target asked for while data was missing (RFC 7143 §11.7.2). */
+  #owed: { readonly lun: Uint8Array; readonly ttt: number } | undefined;
+  /** Where the data of numbers beyond a gap lies. */
+  #early: Map<number, { readonly offset: number; readonly length: number }> | undefined;
 
   constructor(into: Uint8Array, context: TaskContext, sequence: SequenceTracker) {
     this.#into = into;
@@ -81,23 +86,58 @@ export class DataIn {
       throw violation("11.7.5", "Buffer Offset", bufferOffset, "the data overlaps what came before");
     }
     this.#countBurst(pdu, judged);
-    if (judged === "early") this.askFor(dataSn, pdu.itt, connection);
-    if (pdu.acknowledge && this.#context.values.ErrorRecoveryLevel > 0) this.#acknowledge(pdu, connection);
+    if (judged === "early") {
+      this.#early ??= new Map();
+      this.#early.set(dataSn, { offset: bufferOffset, length: dataLength });
+      this.askFor(dataSn, pdu.itt, connection);
+    } else if (this.#early !== undefined && !this.#sequence.hasGap) this.#early = undefined;
+    if (pdu.acknowledge && this.#context.values.ErrorRecoveryLevel > 0)
+      this.#owed = { lun: Uint8Array.from(pdu.lunBytes), ttt: pdu.ttt };
+    if (this.#owed !== undefined && !this.#sequence.hasGap) this.#acknowledge(this.#owed, connection);
   }
 
-  /** Asks once for each number below `end` that is missing (Data SNACK, RFC 7143 §11.16). */
-  askFor(end: number, itt: number, connection: Connection): void {
-    const missing = this.#sequence.missing(end);
-    if (missing === undefined || ((end - this.#askedUpTo) | 0) <= 0) return;
+  /**
+   * Asks once for each number below `end` that is missing (Data SNACK, RFC 7143 §11.16). With `whole` there are none from
+   * `end` on, and the last run is asked for without a length: LIO counts the last PDU beyond its own count.
+   */
+  askFor(end: number, itt: number, connection: Connection, whole = false): void {
+    if (((end - this.#askedUpTo) | 0) <= 0) return;
+    const from = this.#askedUpTo;
     this.#askedUpTo = end;
-    this.#context.report?.("snack", { itt, ...missing });
-    connection.send({
-      opcode: Opcode.Snack,
-      type: SnackType.DataR2t,
-      itt,
-      expStatSn: connection.expStatSn,
-      ...missing,
-    });
+    this.#whole = whole;
+    this.#ask(from, itt, connection);
+  }
+
+  /** Asks anew for what was asked for before and has not come. */
+  askAgain(itt: number, connection: Connection): void {
+    this.#ask(this.#sequence.next, itt, connection);
+  }
+
+  /** Another connection takes over: the target sends all beyond a gap again (RFC 7143 §11.5.6). */
+  rewind(): void {
+    for (const [dataSn, { offset, length }] of this.#early ?? [])
+      if (serialLess(this.#sequence.next, dataSn)) this.#coverage?.remove(offset, length);
+    this.#early = undefined;
+    this.#owed = undefined;
+    this.#whole = false;
+    this.#burst = 0;
+    this.#askedUpTo = this.#sequence.next;
+  }
+
+  #ask(from: number, itt: number, connection: Connection): void {
+    const end = this.#askedUpTo;
+    for (const { begRun, runLength } of this.#sequence.allMissing(end, from)) {
+      const last = this.#whole && serialAdd(begRun, runLength) === end;
+      const run = { begRun, runLength: last ? 0 : runLength };
+      this.#context.report?.("snack", { itt, ...run });
+      connection.send({
+        opcode: Opcode.Snack,
+        type: SnackType.DataR2t,
+        itt,
+        expStatSn: connection.expStatSn,
+        ...run,
+      });
+    }
   }
 
   #countBurst(pdu: DataInView, judged: "next" | "early"): void {
@@ -111,13 +151,12 @@ export class DataIn {
   }
 
   /** DataACK: everything below the next DataSN may be forgotten. */
-  #acknowledge(pdu: DataInView, connection: Connection): void {
-    if (this.#sequence.hasGap) return;
+  #acknowledge(owed: { readonly lun: Uint8Array; readonly ttt: number }, connection: Connection): void {
+    this.#owed = undefined;
     connection.send({
       opcode: Opcode.Snack,
       type: SnackType.DataAck,
-      lun: pdu.lunBytes.slice(),
-      ttt: pdu.ttt,
+      ...owed,
       expStatSn: connection.expStatSn,
       begRun: this.#sequence.next,
       runLength: 0,

@@ -8,6 +8,7 @@ import {
   viewPdu,
   type AnyPdu,
   type AsyncView,
+  type DataInView,
   type NopInView,
   type ProtocolError,
   type RejectView,
@@ -23,6 +24,7 @@ import { violation } from "./errors.ts";
 import type { Pending } from "./pending.ts";
 import { SequenceTracker } from "./sequence-tracker.ts";
 import { senseOf } from "./scsi-command.ts";
+import { ScsiTask } from "./scsi-task.ts";
 import type { TaskContext } from "./task-context.ts";
 import type { TaskTable } from "./task-table.ts";
 
@@ -53,6 +55,8 @@ export interface RejectNotice {
   /** Of the PDU that the target refuses. */
   readonly opcode: number;
   readonly itt: number;
+  /** A SNACK that only asked whether there is more: nothing is lost by its refusal. */
+  readonly tentative: boolean;
 }
 
 /**
@@ -64,6 +68,8 @@ export class FullFeature implements ConnectionReceiver {
   readonly #host: FullFeatureHost;
   readonly #statuses: SequenceTracker;
   #askedUpTo: number;
+  #suspect = false;
+  #everSuspect = false;
 
   constructor(connection: Connection, host: FullFeatureHost) {
     this.#connection = connection;
@@ -73,7 +79,8 @@ export class FullFeature implements ConnectionReceiver {
   }
 
   header(pdu: AnyPdu): Uint8Array | null {
-    return pdu.opcode === Opcode.DataIn ? this.#task(pdu).place(pdu) : null;
+    if (pdu.opcode !== Opcode.DataIn || this.#comesLate(pdu)) return null;
+    return this.#task(pdu).place(pdu);
   }
 
   pdu(pdu: AnyPdu, data: Uint8Array): void {
@@ -97,15 +104,59 @@ export class FullFeature implements ConnectionReceiver {
   error(error: ProtocolError, pdu?: AnyPdu): void {
     this.#host.context.report?.("digest-error", { field: error.field, itt: pdu?.itt ?? null });
     if (!error.recoverable || this.#host.context.values.ErrorRecoveryLevel === 0) throw error;
+    this.#everSuspect = true;
     // A bad header is dropped as if it had never come: the gap that it leaves shows what it was (RFC 7143 §7.8).
-    if (pdu === undefined) return;
-    if (pdu.opcode === Opcode.DataIn) this.#task(pdu).damaged?.(pdu, error);
+    if (pdu === undefined) {
+      this.#suspect = true;
+      return;
+    }
+    if (pdu.opcode === Opcode.DataIn) this.#damagedData(pdu, error);
     else if (pdu.opcode !== Opcode.NopIn || pdu.itt !== RESERVED_TAG)
       this.#askForStatus((statSnOf(pdu) + 1) >>> 0);
   }
 
+  /** The PDU comes again as it was, with its status where it has one: that needs no SNACK of its own. */
+  #damagedData(pdu: DataInView, error: ProtocolError): void {
+    this.#host.tasks.get(pdu.itt)?.damaged?.(pdu, error);
+    if (!pdu.hasStatus) return;
+    this.#askForStatus(pdu.statSn);
+    if (this.#askedUpTo === pdu.statSn) this.#askedUpTo = (pdu.statSn + 1) >>> 0;
+  }
+
+  /** Whether a PDU was dropped since this was asked last. */
+  takeSuspicion(): boolean {
+    const suspect = this.#suspect;
+    this.#suspect = false;
+    return suspect;
+  }
+
+  /** Whether a PDU was ever damaged on this connection. */
+  get everSuspect(): boolean {
+    return this.#everSuspect;
+  }
+
+  /** Whether statuses that were asked for have not come. */
+  get missesStatus(): boolean {
+    return this.#statuses.missing(this.#askedUpTo) !== undefined;
+  }
+
+  /** Asks anew for statuses that were asked for before and have not come. */
+  askAgain(): void {
+    this.#ask(this.#askedUpTo, this.#statuses.next);
+  }
+
   closed(error: Error): void {
     this.#host.connectionClosed(this.#connection, error);
+  }
+
+  #lacksData(itt: number): boolean {
+    const task = this.#host.tasks.get(itt);
+    return task instanceof ScsiTask && task.lacks;
+  }
+
+  /** What was asked for again may come twice, the second time for a task that is over. */
+  #comesLate(pdu: AnyPdu): boolean {
+    return this.#everSuspect && this.#host.tasks.get(pdu.itt) === undefined;
   }
 
   #task(pdu: AnyPdu) {
@@ -115,8 +166,10 @@ export class FullFeature implements ConnectionReceiver {
   }
 
   #deliver(pdu: Extract<AnyPdu, ResponseView>, data: Uint8Array, counted: boolean): void {
-    const again = counted && this.#statuses.judge(pdu.statSn) === "again";
-    if (!this.#numbered(pdu, counted) || (again && this.#host.tasks.get(pdu.itt) === undefined)) return;
+    const again = !this.#numbered(pdu, counted);
+    // A status that came by itself may come a second time with data that was lost.
+    if (again && (pdu.opcode !== Opcode.DataIn || this.#host.tasks.get(pdu.itt) === undefined)) return;
+    if (!counted && this.#comesLate(pdu)) return;
     const task = this.#task(pdu);
     if (task.receive(pdu, data)) this.#host.answered(task);
     this.#host.pump();
@@ -140,17 +193,23 @@ export class FullFeature implements ConnectionReceiver {
 
   /** Status SNACK for what is missing below `end`, once (RFC 7143 §11.16). */
   #askForStatus(end: number): void {
-    const missing = this.#statuses.missing(end);
-    if (missing === undefined || ((end - this.#askedUpTo) | 0) <= 0) return;
+    if (((end - this.#askedUpTo) | 0) <= 0) return;
+    const from = this.#askedUpTo;
     this.#askedUpTo = end;
-    this.#host.context.report?.("snack", { status: true, ...missing });
-    this.#connection.send({
-      opcode: Opcode.Snack,
-      type: SnackType.Status,
-      itt: RESERVED_TAG,
-      expStatSn: this.#connection.expStatSn,
-      ...missing,
-    });
+    this.#ask(end, from);
+  }
+
+  #ask(end: number, from: number): void {
+    for (const missing of this.#statuses.allMissing(end, from)) {
+      this.#host.context.report?.("snack", { status: true, ...missing });
+      this.#connection.send({
+        opcode: Opcode.Snack,
+        type: SnackType.Status,
+        itt: RESERVED_TAG,
+        expStatSn: this.#connection.expStatSn,
+        ...missing,
+      });
+    }
   }
 
   #nopIn(pdu: NopInView, data: Uint8Array): void {
@@ -165,7 +224,7 @@ export class FullFeature implements ConnectionReceiver {
           immediate: true,
           itt: RESERVED_TAG,
           ttt: pdu.ttt,
-          lun: pdu.lunBytes.slice(),
+          lun: Uint8Array.from(pdu.lunBytes),
           cmdSn: this.#host.window.cmdSn,
           expStatSn: this.#connection.expStatSn,
         },
@@ -194,8 +253,10 @@ export class FullFeature implements ConnectionReceiver {
     const header = data.length >= 48 ? viewPdu(data) : undefined;
     const opcode = header?.opcodeByte ?? -1;
     const itt = header?.itt ?? RESERVED_TAG;
+    const tentative =
+      header?.opcode === Opcode.Snack && header.runLength === 0 && !this.#lacksData(header.itt);
     this.#host.context.report?.("reject", { reason, meaning: rejectReasons.text(reason), opcode, itt });
-    this.#host.rejected(this.#connection, { reason, opcode, itt });
+    this.#host.rejected(this.#connection, { reason, opcode, itt, tentative });
     this.#host.pump();
   }
 }

@@ -121,6 +121,8 @@ export class LoginExchange implements ConnectionReceiver {
     const step = this.#machine.next({ csg, nsg, transit, keys });
     if (step !== undefined) return this.#begin(step);
     const tsih = this.#finalTsih(response);
+    // Before its last response a target may not know yet which session the connection joins, and echo the CmdSN.
+    this.#window.update(response.expCmdSn, response.maxCmdSn);
     this.#enter(tsih);
     this.#outcome.resolve({ kind: "full-feature", tsih });
   }
@@ -179,7 +181,6 @@ export class LoginExchange implements ConnectionReceiver {
     }
     this.#first = false;
     this.#connection.expStatSn = (pdu.statSn + 1) >>> 0;
-    this.#window.update(pdu.expCmdSn, pdu.maxCmdSn);
     return pdu;
   }
 

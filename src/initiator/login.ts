@@ -34,8 +34,11 @@ export interface LoginPlace {
   /** 0 for a new session. */
   readonly tsih: number;
   readonly itt: number;
-  /** The window of the session that the connection joins; a new session gets a new one. */
+  /** The session that the connection joins; a new session gets a new window. */
   readonly window?: CommandWindow;
+  readonly errorRecoveryLevel?: number;
+  /** Of the connection whose place this one takes (RFC 7143 §11.12.9). */
+  readonly expStatSn?: number;
 }
 
 /** A connection that has just entered full feature phase. */
@@ -109,6 +112,7 @@ class LoginAttempts {
       signal,
       trace,
     });
+    connection.expStatSn = this.#place.expStatSn ?? 0;
     const window = this.#place.window ?? new CommandWindow(1);
     const leading = this.#place.window === undefined;
     using machine = new LoginMachine({
@@ -153,7 +157,8 @@ class LoginAttempts {
       dataDigest: values.DataDigest === "CRC32C",
       maxDataLength: machine.ownMaxRecvDataSegmentLength,
       maxSendLength: values.MaxRecvDataSegmentLength,
-      resync: values.ErrorRecoveryLevel > 0,
+      // A connection that joins does not negotiate the level of its session.
+      resync: (this.#place.errorRecoveryLevel ?? values.ErrorRecoveryLevel) > 0,
     });
     const { targetAlias, portalGroup, chapAlgorithm } = machine;
     return { connection, window, tsih, values, targetAlias, portalGroup, chapAlgorithm, home: this.#home };

@@ -30,6 +30,7 @@ export async function reconnect(
     try {
       return await login();
     } catch (error) {
+      signal.throwIfAborted();
       const final = error instanceof LoginError && !(error.status !== undefined && mayPass(error.status));
       report?.("reconnect-failed", {
         attempt,
@@ -40,5 +41,8 @@ export async function reconnect(
   }
 }
 
-/** A target that restarts knows its names late, so "not found" may pass too. */
-const mayPass = (status: number) => isWorthRetrying(status) || status === 0x0203;
+/**
+ * A target that restarts knows its names late, so "not found" may pass too; and one that has not noticed yet that a
+ * connection broke counts it among those that are too many.
+ */
+const mayPass = (status: number) => isWorthRetrying(status) || status === 0x0203 || status === 0x0206;

@@ -1,5 +1,5 @@
 import {
-  LogoutReason,
+  type LogoutReason,
   Opcode,
   RESERVED_TAG,
   type AnyPdu,
@@ -137,13 +137,13 @@ export interface LogoutResult {
 export class LogoutRequest extends SimpleRequest<LogoutResult> {
   readonly title = "Logout Request";
   readonly #reason: LogoutReason;
-  readonly #cid: number;
+  readonly #closed: Pick<Connection, "cid" | "expStatSn"> | undefined;
 
-  /** `cid` is the connection to close or recover. */
-  constructor(reason: LogoutReason, cid = 0) {
+  /** `closed` is the connection to close or recover, where it is not the session. */
+  constructor(reason: LogoutReason, closed?: Pick<Connection, "cid" | "expStatSn">) {
     super();
     this.#reason = reason;
-    this.#cid = reason === LogoutReason.CloseSession ? 0 : cid;
+    this.#closed = closed;
   }
 
   begin(): void {
@@ -153,9 +153,10 @@ export class LogoutRequest extends SimpleRequest<LogoutResult> {
       immediate: true,
       itt,
       cmdSn,
-      expStatSn: connection.expStatSn,
+      // What was acknowledged on the connection that ends (RFC 7143 §11.14.4).
+      expStatSn: (this.#closed ?? connection).expStatSn,
       reason: this.#reason,
-      cid: this.#cid,
+      cid: this.#closed?.cid ?? 0,
     });
   }
 

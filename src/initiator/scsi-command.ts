@@ -68,6 +68,7 @@ export function completeResult(status: number, read: number, written: number): S
 export function senseOf(data: Uint8Array): { sense: Sense | undefined; senseData: Uint8Array } {
   if (data.length < 2) return { sense: undefined, senseData: noSense };
   const length = ((data[0] ?? 0) << 8) | (data[1] ?? 0);
-  const senseData = data.slice(2, 2 + length);
+  // A copy: the result outlives the buffer in which the PDU came.
+  const senseData = Uint8Array.from(data.subarray(2, 2 + length));
   return { sense: readSense(senseData), senseData };
 }

@@ -75,6 +75,36 @@ export class ScsiTask implements Pending {
     this.#held = undefined;
   }
 
+  /** Sends the command PDU again under its own tag and CmdSN: a target that has it already ignores it (RFC 7143 §7.2.1). */
+  retry(connection: Connection): void {
+    this.restart(this.#context);
+    this.connection = connection;
+    this.begin();
+  }
+
+  /** Another connection carries the task on: what came without a gap stays, the rest comes again (RFC 7143 §7.2.2). */
+  moveTo(connection: Connection): void {
+    this.connection = connection;
+    this.#held = undefined;
+    this.#dataIn?.rewind();
+    this.#sequence.rewind();
+  }
+
+  /** Asks once more for data that was asked for and has not come. */
+  askAgain(): void {
+    if (this.connection !== undefined) this.#dataIn?.askAgain(this.itt, this.connection);
+  }
+
+  /** Whether data or R2Ts are missing before others that are here. */
+  get lacks(): boolean {
+    return this.#held !== undefined || this.#sequence.hasGap;
+  }
+
+  /** Whether more of its data is to go out, so that it waits for an R2T or the status. */
+  get writes(): boolean {
+    return this.command.write !== undefined;
+  }
+
   get discarded(): boolean {
     return this.#discarded;
   }
@@ -137,7 +167,7 @@ export class ScsiTask implements Pending {
   /** The target sends the same PDU again when asked (RFC 7143 §7.8). */
   damaged(pdu: AnyPdu, error: ProtocolError): void {
     if (pdu.opcode !== Opcode.DataIn || this.connection === undefined) throw error;
-    this.#dataIn?.askFor((pdu.dataSn + 1) >>> 0, this.itt, this.connection);
+    this.#dataIn?.askFor((pdu.dataSn + 1) >>> 0, this.itt, this.connection, pdu.hasStatus);
   }
 
   fail(error: Error): void {
@@ -225,7 +255,7 @@ export class ScsiTask implements Pending {
       );
     }
     this.#held = { finish, expDataSn };
-    if (this.connection !== undefined) this.#dataIn?.askFor(expDataSn, this.itt, this.connection);
+    if (this.connection !== undefined) this.#dataIn?.askFor(expDataSn, this.itt, this.connection, true);
     return false;
   }
 

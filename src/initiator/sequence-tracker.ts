@@ -32,6 +32,11 @@ export class SequenceTracker {
     return this.#early !== undefined && this.#early.size > 0;
   }
 
+  /** Forgets what is here beyond `next`. */
+  rewind(): void {
+    this.#early = undefined;
+  }
+
   /** How many are here. */
   count(first: number): number {
     return ((this.#next - first) >>> 0) + (this.#early?.size ?? 0);
@@ -54,12 +59,22 @@ export class SequenceTracker {
     while (this.#early?.delete(this.#next) === true);
   }
 
-  /** The first run of missing numbers below `end`; undefined when all are here. */
-  missing(end: number): MissingRun | undefined {
-    if (!serialLess(this.#next, end)) return undefined;
-    if (!this.hasGap) return { begRun: this.#next, runLength: (end - this.#next) >>> 0 };
-    let stop = this.#next;
+  /** The first run of missing numbers from `from` on and below `end`; undefined when all are here. */
+  missing(end: number, from: number = this.#next): MissingRun | undefined {
+    let begRun = serialLess(from, this.#next) ? this.#next : from;
+    while (serialLess(begRun, end) && this.#early?.has(begRun) === true) begRun = serialAdd(begRun, 1);
+    if (!serialLess(begRun, end)) return undefined;
+    if (!this.hasGap) return { begRun, runLength: (end - begRun) >>> 0 };
+    let stop = begRun;
     while (serialLess(stop, end) && this.#early?.has(stop) !== true) stop = serialAdd(stop, 1);
-    return { begRun: this.#next, runLength: (stop - this.#next) >>> 0 };
+    return { begRun, runLength: (stop - begRun) >>> 0 };
+  }
+
+  /** All runs of missing numbers from `from` on and below `end`. */
+  *allMissing(end: number, from: number = this.#next): Generator<MissingRun> {
+    for (let run = this.missing(end, from); run !== undefined;) {
+      yield run;
+      run = this.missing(end, serialAdd(run.begRun, run.runLength));
+    }
   }
 }

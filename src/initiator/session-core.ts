@@ -7,6 +7,7 @@ import type { LoggedIn } from "./login.ts";
 import type { Pending } from "./pending.ts";
 import { ScsiTask } from "./scsi-task.ts";
 import { Deviations, type TaskContext } from "./task-context.ts";
+import { Takeover, type TakeoverHost } from "./takeover.ts";
 import { TaskTable } from "./task-table.ts";
 import { formatPortal } from "./url.ts";
 import { WorkQueue } from "./work-queue.ts";
@@ -17,6 +18,8 @@ export type SessionState = "full-feature" | "recovering" | "closing" | "closed";
 export interface SessionEvents {
   /** The session has no connection left though it should; `resume` or `close` must follow. */
   lost(error: Error): void;
+  /** A connection broke. True when it will be replaced: `takeOver` or `lose` must follow. */
+  replaces(connection: Connection, error: Error): boolean;
   asyncEvent(connection: Connection, event: AsyncNotice): void;
   rejected(connection: Connection, notice: RejectNotice): void;
 }
@@ -31,7 +34,7 @@ const maxReplays = 16;
  * The engine of a session: requests wait for the command window, go out on a connection, and end with an answer or
  * with the connection. It neither logs in nor decides what a failure means.
  */
-export class SessionCore implements FullFeatureHost {
+export class SessionCore implements FullFeatureHost, TakeoverHost {
   readonly tasks = new TaskTable();
   readonly #report: Report | undefined;
   readonly #deviations: Deviations;
@@ -40,6 +43,7 @@ export class SessionCore implements FullFeatureHost {
   /** Immediate requests that wait for a connection. */
   readonly #urgent = new WorkQueue<Pending>();
   readonly #replays = new WeakMap<ScsiTask, number>();
+  readonly #takeovers = new Set<Takeover>();
   #connections: Connection[] = [];
   #turn = 0;
   #begun = 0;
@@ -49,8 +53,9 @@ export class SessionCore implements FullFeatureHost {
   #closedBy: Error | undefined;
   #replay = true;
   #breach = false;
-  /** Whether a request was answered since the session was made, or made anew. */
-  #progress = false;
+  #completed = 0;
+  /** `completed` when the session was made, or made anew. */
+  #mark = 0;
 
   constructor(first: LoggedIn, report: Report | undefined, events: SessionEvents) {
     this.#report = report;
@@ -82,6 +87,11 @@ export class SessionCore implements FullFeatureHost {
     return this.#begun;
   }
 
+  /** Requests that have been answered. */
+  get completed(): number {
+    return this.#completed;
+  }
+
   get connections(): readonly Connection[] {
     return this.#connections;
   }
@@ -110,6 +120,8 @@ export class SessionCore implements FullFeatureHost {
       task.fail(
         this.#closedBy ?? new TransportError("SESSION_CLOSED", `${task.title}: the session is closed`),
       );
+    } else if (connection?.closed === true) {
+      task.fail(new TransportError("CONNECTION_CLOSED", `${task.title}: its connection is closed`));
     } else if (task.immediate) {
       if (this.#connections.length === 0) this.#urgent.push(task);
       else this.#begin(task, connection);
@@ -121,6 +133,7 @@ export class SessionCore implements FullFeatureHost {
 
   pump(): void {
     if (this.#connections.length === 0) return;
+    for (const takeover of this.#takeovers) if (!takeover.advance()) this.#takeovers.delete(takeover);
     while (this.#urgent.length > 0) this.#begin(this.#urgent.shift());
     while (this.#queue.length > 0 && this.#window.open) this.#begin(this.#queue.shift());
   }
@@ -136,12 +149,39 @@ export class SessionCore implements FullFeatureHost {
       if (this.#connections.length === 0 && this.#state === "closing") this.close(error);
       return;
     }
-    this.#state = "recovering";
     this.#report?.("connection-lost", {
       portal: formatPortal(connection.portal),
       cid: connection.cid,
       reason: error.message,
     });
+    if (this.#events.replaces(connection, error)) this.#failRequests(connection, error);
+    else this.lose(error);
+  }
+
+  /** A new connection takes the place of a lost one, and its commands. */
+  takeOver(lost: Connection, connection: Connection): Takeover {
+    const takeover = new Takeover(this, lost, connection);
+    this.#takeovers.add(takeover);
+    this.add(connection);
+    return takeover;
+  }
+
+  /** Takes back a command of which the target knows nothing. */
+  giveBack(task: ScsiTask, error: Error): void {
+    this.tasks.remove(task);
+    if (this.#mayReplay(task)) {
+      task.restart(this.#context);
+      this.#queue.prepend([task]);
+      this.pump();
+    } else task.fail(lostCommand(task, error));
+  }
+
+  /** Ends all connections, since the session is beyond repair; it has to be made anew. */
+  lose(error: Error): void {
+    if (this.#state !== "full-feature") return;
+    this.#state = "recovering";
+    this.#report?.("session-lost", { reason: error.message });
+    this.#takeovers.clear();
     // Without connection recovery the session stands and falls with each of its connections (RFC 7143 §7.2).
     const others = this.#connections;
     this.#connections = [];
@@ -162,13 +202,13 @@ export class SessionCore implements FullFeatureHost {
       } else task.fail(task instanceof ScsiTask ? lostCommand(task, error) : error);
     }
     this.#queue.prepend(again);
-    this.#progress = false;
+    this.#mark = this.#completed;
   }
 
   /** A request is over. */
   answered(task: Pending): void {
     this.tasks.remove(task);
-    this.#progress = true;
+    this.#completed++;
   }
 
   /** From now on only requests on a named connection go out. */
@@ -206,8 +246,17 @@ export class SessionCore implements FullFeatureHost {
     task.begin();
   }
 
+  /** Commands outlive their connection; what else waits on it ends with it. */
+  #failRequests(connection: Connection, error: Error): void {
+    for (const task of this.tasks.of(connection)) {
+      if (task instanceof ScsiTask) continue;
+      this.tasks.remove(task);
+      task.fail(error);
+    }
+  }
+
   #mayReplay(task: ScsiTask): boolean {
-    const counts = this.#breach || !this.#progress;
+    const counts = this.#breach || this.#completed === this.#mark;
     const replays = (this.#replays.get(task) ?? 0) + (counts ? 1 : 0);
     this.#replays.set(task, replays);
     return this.#replay && task.repeatable && !task.discarded && replays <= maxReplays;

@@ -2,12 +2,14 @@ import { AsyncEvent, LogoutReason, Opcode, RejectReason, rejectReasons } from "t
 import { errorMessage, SanlabError, withTimeout } from "#core";
 import { CommandTimeout } from "./command-timeout.ts";
 import type { Connection } from "./connection.ts";
+import { isConnectionFailure, recoverConnection } from "./connection-recovery.ts";
 import { TransportError } from "./errors.ts";
 import type { AsyncNotice, RejectNotice } from "./full-feature.ts";
 import { Keepalive } from "./keepalive.ts";
 import { login, type LoggedIn, type LoginOptions } from "./login.ts";
 import { reconnect } from "./reconnect.ts";
 import { LogoutRequest, type LogoutResult } from "./requests.ts";
+import { Retransmission } from "./retransmission.ts";
 import { ScsiTask } from "./scsi-task.ts";
 import { SessionCore, type SessionEvents } from "./session-core.ts";
 import type { RecoveryOptions } from "./session-options.ts";
@@ -17,6 +19,8 @@ import { formatPortal } from "./url.ts";
 const logoutTimeoutMs = 5000;
 const immediateRetryMs = 100;
 const loginTag = 0;
+/** A session whose connections break before anything is answered has another trouble than its connections. */
+const maxReplacements = 8;
 
 export interface LifeOptions {
   readonly login: LoginOptions;
@@ -35,9 +39,16 @@ export class SessionLife implements SessionEvents {
   readonly #options: LifeOptions;
   readonly #watches: readonly Disposable[];
   readonly #ended = new AbortController();
+  /** Ends when the session is lost, with all that adds connections to it; each session made anew gets its own. */
+  #lost = new AbortController();
   #logged: LoggedIn;
   /** Seconds that the target asked to be left alone, said in parting. */
   #time2Wait: number | undefined;
+  /** Connections replaced since a request was last answered, and how many had been then. */
+  #replaced = 0;
+  #completed = 0;
+  /** The target refused to recover a connection: it will again. */
+  #refused = false;
 
   private constructor(options: LifeOptions, first: LoggedIn) {
     this.#options = options;
@@ -46,6 +57,7 @@ export class SessionLife implements SessionEvents {
     this.#watches = [
       new Keepalive(this.core, options.keepaliveMs),
       new CommandTimeout(this.core, options.commandTimeoutMs),
+      new Retransmission(this.core),
     ];
   }
 
@@ -56,9 +68,13 @@ export class SessionLife implements SessionEvents {
     });
     if (life === undefined)
       throw new TransportError("CONNECTION_CLOSED", "the login ended without a session");
+    const lost = life.#lost.signal;
+    const signals = [lost, options.login.signal].filter((signal) => signal !== undefined);
     try {
-      await life.#join(options.login.signal);
+      await life.#join(AbortSignal.any(signals), { attempts: 1 });
     } catch (error) {
+      // A session that was lost already comes back with all its connections.
+      if (lost.aborted) return life;
       await life.end().catch(() => undefined);
       throw error;
     }
@@ -93,7 +109,21 @@ export class SessionLife implements SessionEvents {
   }
 
   lost(error: Error): void {
+    this.#lost.abort(error);
     void this.#recover(error);
+  }
+
+  replaces(connection: Connection, error: Error): boolean {
+    const { recovery, login: plan } = this.#options;
+    const { ErrorRecoveryLevel, DefaultTime2Retain } = this.core.context.values;
+    if (ErrorRecoveryLevel < 2 || DefaultTime2Retain === 0 || this.#refused) return false;
+    if (recovery.attempts === 0 || plan.target === undefined || !isConnectionFailure(error)) return false;
+    const { completed } = this.core;
+    this.#replaced = completed === this.#completed ? this.#replaced + 1 : 0;
+    this.#completed = completed;
+    if (this.#replaced > maxReplacements) return false;
+    void this.#replace(connection, error);
+    return true;
   }
 
   asyncEvent(connection: Connection, { event, parameter2 }: AsyncNotice): void {
@@ -104,18 +134,25 @@ export class SessionLife implements SessionEvents {
   }
 
   /** A refused command is over; a refused immediate request may be sent again; what else is refused only reports. */
-  rejected(connection: Connection, { reason, opcode, itt }: RejectNotice): void {
+  rejected(connection: Connection, { reason, opcode, itt, tentative }: RejectNotice): void {
     const text = rejectReasons.text(reason);
     if (opcode === Opcode.Snack) {
+      if (tentative) return;
       // What is missing will not come again: only a new session helps (RFC 7143 §7.10).
       const message = `${formatPortal(connection.portal)}: SNACK rejected: ${text}`;
       connection.fail(new TransportError("SNACK_REJECTED", message));
       return;
     }
     const task = this.core.tasks.get(itt);
-    if (task === undefined || reason === RejectReason.DataDigestError || opcode === Opcode.DataOut) return;
+    // The target asks again for data that it could not use (RFC 7143 §7.8).
+    if (task === undefined || task.connection !== connection || opcode === Opcode.DataOut) return;
+    const damaged = reason === RejectReason.DataDigestError;
+    if (damaged && task instanceof ScsiTask) {
+      if (!task.discarded) task.retry(connection);
+      return;
+    }
     this.core.tasks.remove(task);
-    if (reason === RejectReason.ImmediateCommandReject && !(task instanceof ScsiTask)) {
+    if ((damaged || reason === RejectReason.ImmediateCommandReject) && !(task instanceof ScsiTask)) {
       setTimeout(() => this.core.submit(task), immediateRetryMs);
       return;
     }
@@ -133,15 +170,46 @@ export class SessionLife implements SessionEvents {
   }
 
   /** Adds connections up to what was asked for and the target allows (RFC 7143 §6.3.3 and §13.2). */
-  async #join(signal: AbortSignal | undefined): Promise<void> {
+  async #join(signal: AbortSignal, recovery: RecoveryOptions): Promise<void> {
     const { connections, login: plan } = this.#options;
     const { tsih, window, values, connection } = this.#logged;
     const wanted = Math.min(connections, values.MaxConnections);
+    const options = { ...plan, portal: connection.portal, signal };
     for (let cid = 1; cid < wanted; cid++) {
-      const options = { ...plan, portal: connection.portal, signal };
-      await login(options, { cid, tsih, itt: loginTag, window }, (logged) =>
-        this.core.add(logged.connection),
-      );
+      const place = { cid, tsih, itt: loginTag, window, errorRecoveryLevel: values.ErrorRecoveryLevel };
+      const join = () =>
+        login(options, place, (logged) => {
+          // Meanwhile the session may have ended, or been made anew: this connection belongs to the old one.
+          signal.throwIfAborted();
+          this.core.add(logged.connection);
+        });
+      await reconnect(join, { ...recovery, time2Wait: 0, signal, report: plan.report });
+    }
+  }
+
+  /** Puts another connection in the place of one that broke; a session that cannot do so is made anew. */
+  async #replace(lost: Connection, error: Error): Promise<void> {
+    const { recovery, login: plan } = this.#options;
+    const signal = AbortSignal.any([this.#ended.signal, this.#lost.signal]);
+    const time2Wait = this.#time2Wait;
+    this.#time2Wait = undefined;
+    const { core } = this;
+    const { report } = plan;
+    try {
+      await recoverConnection(lost, {
+        core,
+        login: plan,
+        recovery,
+        session: this.#logged,
+        time2Wait,
+        signal,
+        report,
+      });
+    } catch (failure) {
+      if (signal.aborted) return;
+      report?.("connection-recovery-failed", { cid: lost.cid, reason: errorMessage(failure) });
+      if (failure instanceof TransportError && failure.code === "RECOVERY_REFUSED") this.#refused = true;
+      core.lose(error);
     }
   }
 
@@ -171,16 +239,18 @@ export class SessionLife implements SessionEvents {
       return;
     }
     try {
-      await this.#join(signal);
+      await this.#join(AbortSignal.any([signal, this.#lost.signal]), recovery);
     } catch (failure) {
-      report?.("join-failed", { reason: errorMessage(failure) });
+      if (!this.#lost.signal.aborted) report?.("join-failed", { reason: errorMessage(failure) });
     }
   }
 
   async #loginAgain(): Promise<LoggedIn> {
     const plan = { ...this.#options.login, portal: this.#logged.home, signal: this.#ended.signal };
     return await login(plan, { cid: 0, tsih: 0, itt: loginTag }, (logged) => {
+      this.#ended.signal.throwIfAborted();
       this.#logged = logged;
+      this.#lost = new AbortController();
       this.core.resume(logged);
     });
   }

@@ -1,0 +1,101 @@
+import { Opcode, RESERVED_TAG, SnackType, serialLess } from "ts-iscsi-pdu";
+import type { Connection } from "./connection.ts";
+import { FullFeature } from "./full-feature.ts";
+import { PingRequest } from "./requests.ts";
+import { ScsiTask } from "./scsi-task.ts";
+import type { SessionCore } from "./session-core.ts";
+
+const periodMs = 200;
+
+/**
+ * Recovery within a connection (RFC 7143 §7.8), as far as nothing that arrives sets it going: a PDU that was dropped for
+ * its header digest at either end, and behind which nothing followed. A few times a second it looks for what does not
+ * move, has a ping tell what the target knows by then, and asks again for data, statuses and R2Ts or sends a command
+ * again that never arrived.
+ */
+export class Retransmission implements Disposable {
+  readonly #core: SessionCore;
+  readonly #timer: NodeJS.Timeout;
+  /** Connections whose ping has not come back. */
+  readonly #asked = new WeakSet<Connection>();
+  #expCmdSn: number;
+  #completed = 0;
+
+  constructor(core: SessionCore) {
+    this.#core = core;
+    this.#expCmdSn = core.window.expCmdSn;
+    this.#timer = setInterval(() => this.#look(), periodMs).unref();
+  }
+
+  [Symbol.dispose](): void {
+    clearInterval(this.#timer);
+  }
+
+  #look(): void {
+    const core = this.#core;
+    if (core.context.values.ErrorRecoveryLevel === 0 || core.state !== "full-feature") return;
+    const { expCmdSn } = core.window;
+    const stuck = expCmdSn === this.#expCmdSn && expCmdSn !== core.window.cmdSn;
+    const idle = core.completed === this.#completed;
+    this.#expCmdSn = expCmdSn;
+    this.#completed = core.completed;
+    for (const connection of core.connections) {
+      const { receiver } = connection;
+      if (!(receiver instanceof FullFeature) || this.#asked.has(connection)) continue;
+      const suspect = receiver.takeSuspicion() || receiver.missesStatus;
+      const tasks = core.tasks.of(connection).filter((task) => task instanceof ScsiTask && !task.discarded);
+      const gap = stuck && tasks.some((task) => task.cmdSn === expCmdSn);
+      const lacks = tasks.some((task) => task instanceof ScsiTask && task.lacks);
+      if (suspect || gap || lacks || (idle && tasks.length > 0 && receiver.everSuspect))
+        void this.#ask(connection, receiver, tasks);
+    }
+  }
+
+  /** What the target sent before it answers the ping has arrived by then, or never will by itself. */
+  async #ask(connection: Connection, receiver: FullFeature, sent: readonly unknown[]): Promise<void> {
+    const core = this.#core;
+    const progress = new Map(sent.map((task) => [task, task instanceof ScsiTask ? task.expDataSn : 0]));
+    this.#asked.add(connection);
+    try {
+      const ping = new PingRequest(new Uint8Array(0));
+      core.submit(ping, connection);
+      await ping.result.promise;
+    } catch {
+      return;
+    } finally {
+      this.#asked.delete(connection);
+    }
+    if (connection.closed) return;
+    receiver.askAgain();
+    for (const [task, expDataSn] of progress) {
+      if (!(task instanceof ScsiTask) || core.tasks.get(task.itt) !== task) continue;
+      if (task.connection !== connection || task.discarded) continue;
+      if (!task.immediate && !serialLess(task.cmdSn, core.window.expCmdSn)) {
+        if (task.cmdSn === core.window.expCmdSn) this.#retry(task, connection);
+      } else if (task.expDataSn === expDataSn) {
+        task.askAgain();
+        if (task.writes) this.#askForR2t(task, connection);
+      }
+    }
+  }
+
+  /** The target has not seen the command, though it has seen the ping behind it (§7.2.1). */
+  #retry(task: ScsiTask, connection: Connection): void {
+    this.#core.context.report?.("retry", { itt: task.itt, cmdSn: task.cmdSn });
+    task.retry(connection);
+  }
+
+  /** Whether an R2T was lost only the target knows: it sends those again that it has sent (§11.16). */
+  #askForR2t(task: ScsiTask, connection: Connection): void {
+    this.#core.context.report?.("snack", { itt: task.itt, begRun: task.expDataSn, runLength: 0 });
+    connection.send({
+      opcode: Opcode.Snack,
+      type: SnackType.DataR2t,
+      itt: task.itt,
+      ttt: RESERVED_TAG,
+      expStatSn: connection.expStatSn,
+      begRun: task.expDataSn,
+      runLength: 0,
+    });
+  }
+}
