@@ -21,6 +21,7 @@ export interface ServeOptions {
   readonly memory?: string;
   readonly chapFile?: string;
   readonly faults?: string;
+  readonly grace: string;
   readonly param: readonly string[];
   readonly json?: true;
 }
@@ -29,6 +30,7 @@ export interface ServeOptions {
 export async function serve(images: readonly string[], options: ServeOptions): Promise<void> {
   if (images.length === 0 && options.memory === undefined)
     throw new UsageError("NOTHING_TO_SERVE", "nothing to serve: name an image, or give --memory SIZE");
+  const grace = parseGrace(options.grace);
   const { host, port } = parseListen(options.listen, 3260);
   const keys = parseParams(options.param);
   const auth = options.chapFile === undefined ? undefined : await readChapFile(options.chapFile);
@@ -68,6 +70,10 @@ export async function serve(images: readonly string[], options: ServeOptions): P
   const signal = await stop.received;
   process.off("SIGHUP", hangUp);
   stopRefreshing?.();
+  if (target.sessions.length > 0) {
+    say("asking the initiators to log out; a second signal ends at once");
+    await target.requestLogout({ seconds: grace });
+  }
   if (signal === "SIGINT") process.exitCode = 130;
 }
 
@@ -123,6 +129,13 @@ function parseSize(text: string): number {
   if (found === null || size === 0 || !Number.isSafeInteger(size) || size % 512 !== 0)
     throw new UsageError("BAD_SIZE", `${JSON.stringify(text)} is no size of a disk; write 64M or 2G`);
   return size;
+}
+
+function parseGrace(text: string): number {
+  const seconds = Number(text);
+  if (text.trim() === "" || !(seconds >= 0 && seconds <= 3600))
+    throw new UsageError("BAD_GRACE", `--grace ${text}: seconds are a number from 0 to 3600`);
+  return seconds;
 }
 
 function parseParams(params: readonly string[]): Partial<OperationalValues> {

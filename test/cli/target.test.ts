@@ -6,6 +6,8 @@ import { tmpdir } from "node:os";
 import path from "node:path";
 import { createInterface } from "node:readline";
 import test, { type ExecutionContext } from "ava";
+import { Opcode } from "ts-iscsi-pdu";
+import { RawClient } from "../target/raw-client.ts";
 import { bin, execute, root, sanlab } from "./sanlab.ts";
 
 async function folderOf(t: ExecutionContext): Promise<string> {
@@ -66,6 +68,22 @@ test("serve offers images and memory as units, tells what happens, and stops whe
   t.deepEqual(await once(child, "exit"), [0, null]);
 });
 
+test("stopping asks those who are logged in to log out, and waits for them", async (t) => {
+  const { child, url } = await serving(t, ["--memory", "1M", "--grace", "600"]);
+  const address = new URL(url(0).replace("iscsi:", "http:"));
+  using client = await RawClient.connect({ host: address.hostname, port: Number(address.port) });
+  const login = await client.login({
+    InitiatorName: "iqn.2026-01.org.sanlab:stays",
+    TargetName: "iqn.2026-01.org.sanlab:target",
+  });
+  t.is(login.status, 0);
+  child.kill("SIGTERM");
+  t.like((await client.next())?.pdu, { opcode: Opcode.Async, event: 1, parameter3: 600 });
+  client.logout(0);
+  t.like((await client.next())?.pdu, { opcode: Opcode.LogoutResponse, response: 0 });
+  t.deepEqual(await once(child, "exit"), [0, null]);
+});
+
 const plan = (kind: string) =>
   `seed: 5\nrules:\n  - { id: ${kind}, on: { login: any }, do: { refuse: { class: 3, detail: 1 } } }\n`;
 
@@ -92,6 +110,7 @@ test("nothing to serve", mistake, [], 2, /nothing to serve/);
 test("an image that is not there", mistake, ["/nowhere.img"], 2, /\/nowhere\.img/);
 test("an address without a port", mistake, ["--memory", "1M", "--listen", "localhost"], 2, /HOST:PORT/);
 test("a size that is none", mistake, ["--memory", "much"], 2, /64M or 2G/);
+test("a grace that is none", mistake, ["--memory", "1M", "--grace", "long"], 2, /0 to 3600/);
 test("a key that is none", mistake, ["--memory", "1M", "--param", "Colour=Blue"], 2, /no operational key/);
 test(
   "a value out of range",

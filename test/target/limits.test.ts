@@ -180,3 +180,45 @@ test("64 sessions at once, each with its own reads", async (t) => {
   );
   t.is(target.sessions.length, 64);
 });
+
+test("1,000 logins, eight at a time, while another session reads and does not notice", async (t) => {
+  t.timeout(120_000);
+  const { target, events } = await setUp(t);
+  using reader = await RawClient.connect(target.address);
+  await reader.login(identity);
+  let left = 1000;
+  let busy = true;
+  const lane = async (number: number) => {
+    for (let i = 0; left > 0; i++) {
+      left -= 1;
+      using client = await RawClient.connect(target.address);
+      client.isid = Buffer.from([0x80, 0, 1, number, i >> 8, i & 0xff]);
+      if ((await client.login(identity)).status !== 0) t.fail("a login was refused");
+      client.logout(0);
+      if ((await client.next())?.pdu.opcode !== Opcode.LogoutResponse) t.fail("a logout stayed unanswered");
+    }
+  };
+  const reading = (async () => {
+    let reads = 0;
+    for (; busy; reads++) {
+      const itt = reader.command(encodeCdb("read10", { lba: reads % 1000, blocks: 8 }), {
+        read: true,
+        edtl: 4096,
+      });
+      const answer = (await reader.next())?.pdu;
+      if (answer?.opcode !== Opcode.DataIn || answer.itt !== itt) t.fail("a read went wrong");
+    }
+    return reads;
+  })();
+  const begin = performance.now();
+  await Promise.all(Array.from({ length: 8 }, (_, number) => lane(number)));
+  const seconds = (performance.now() - begin) / 1000;
+  busy = false;
+  const reads = await reading;
+  t.log(
+    `${Math.round(60_000 / seconds)} logins a minute, ${Math.round(reads / seconds)} reads a second beside them`,
+  );
+  t.true(reads > 100);
+  t.is(events.filter(({ kind }) => kind === "login-done").length, 1001);
+  t.is(target.sessions.length, 1);
+});

@@ -20,6 +20,7 @@ export function command(): Command {
       )
       .option("--faults <file>", "a fault plan; SIGHUP reads it again")
       .option("--param <key=value>", "what to want of a key of RFC 7143, repeatable", collect, [])
+      .option("--grace <seconds>", "how long to wait for initiators to log out when stopped", "2")
       .option("--json", "events, one JSON object a line")
       .addHelpText(
         "after",
