@@ -53,7 +53,9 @@ function cardMissing({ kd }: BootFacts): Diagnosis | undefined {
     "nic-not-configured",
     ({ status }) => Number.parseInt(status ?? "", 16) === noSuchFile,
   );
-  const missing = line(kd.log, "nic-missing") ?? refused;
+  // Windows keeps a list of network cards only where at least one was started.
+  const noList = line(kd.log, "failed", ({ what }) => what === "Could not fetch NIC list");
+  const missing = line(kd.log, "nic-missing") ?? refused ?? noList;
   const tableOnly =
     line(kd.log, "table") !== undefined &&
     line(kd.log, "nic-found") === undefined &&
@@ -76,7 +78,7 @@ function cardMissing({ kd }: BootFacts): Diagnosis | undefined {
     };
   return {
     class: "NIC-DRIVER-ABSENT",
-    confidence: missing === undefined ? "likely" : "certain",
+    confidence: missing === undefined || missing === noList ? "likely" : "certain",
     cause: `the boot driver found no network card at all where it looked for ${card}`,
     advice:
       "The system has no driver for this card that starts at boot: put one into the image before it is imaged, with Start=0 and, up to Windows 7, its CriticalDeviceDatabase entry; or use a card that it knows (nics: model).",

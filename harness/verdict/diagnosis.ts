@@ -3,6 +3,7 @@ import type { BootFacts } from "./boot-facts.ts";
 import { tableOutOfReach, wrongTable } from "./diagnose-table.ts";
 import { loginRefusal } from "./login-refusal.ts";
 import type { Confidence } from "./verdict.ts";
+import { gatewayDetour, refusedSecret, wrongFirstNic } from "./table-on-windows.ts";
 import { kernelNeverSpoke, windowsRules } from "./windows-rules.ts";
 
 /** Why a boot went no further. */
@@ -34,7 +35,10 @@ const rules: readonly Rule[] = [
   wrongTable,
   noTable,
   tableOutOfReach,
+  refusedSecret,
   kernelSilent,
+  wrongFirstNic,
+  gatewayDetour,
   kernelUnreachable,
   refusedLogin("system"),
   diskMissing,
@@ -47,6 +51,9 @@ const toldRules = windowsRules([
   wrongTable,
   whereWatched(noTable),
   refusedLogin("system"),
+  refusedSecret,
+  wrongFirstNic,
+  gatewayDetour,
   whereFramesCame(kernelUnreachable),
 ]);
 
@@ -237,22 +244,15 @@ function kernelSilent({
 function kernelUnreachable({ reached, system, framesAfterHandOver, plan }: BootFacts): Diagnosis | undefined {
   if (!reached.has("P12") || system !== undefined) return undefined;
   const syns = framesAfterHandOver.filter((one) => one.kind === "tcp-syn");
-  const asked = framesAfterHandOver
-    .filter((one) => one.kind === "arp-request")
-    .map((one) => String(one.data["target"]));
   const where = `${plan.portal.host}:${plan.portal.port}`;
-  const viaGateway = asked.length > 0 && !asked.includes(plan.portal.host);
   return {
-    class: viaGateway ? "GW-ONLINK" : "TCP-UNREACHABLE",
-    confidence: viaGateway ? "likely" : "guess",
-    cause: viaGateway
-      ? `the kernel's NIC asked for ${asked[0]} and never for the target ${plan.portal.host}`
-      : syns.length > 0
+    class: "TCP-UNREACHABLE",
+    confidence: "guess",
+    cause:
+      syns.length > 0
         ? `the kernel's connection to ${where} was not answered`
         : `the kernel's NIC came up, but it never connected to ${where}`,
-    advice: viaGateway
-      ? "The system sends to the gateway what lies on its own wire: write gateway 0 into the table, or drop DHCP option 3."
-      : "Look at the addresses that the kernel gave its NIC in serial.log.",
+    advice: "Look at the addresses that the kernel gave its NIC in serial.log.",
     evidence: framesAfterHandOver.slice(0, 4),
   };
 }

@@ -12,7 +12,7 @@ type Rule = (facts: BootFacts) => Diagnosis | undefined;
  */
 export function windowsRules(onTheWire: readonly Rule[]): readonly Rule[] {
   const way = [bootLogCause, ...onTheWire, noFrameFromSystem, noDisk];
-  return [crash(way), ...way, restart, hang];
+  return [crash(way), restart, ...way, hang];
 }
 
 /** The port has a debugger at its other end, and no kernel has spoken to it. */
@@ -156,7 +156,7 @@ function noFrameFromSystem({
 
 function noDisk({ system, reached, kd, end }: BootFacts): Diagnosis | undefined {
   if (system?.fullFeatureAt === undefined || reached.has("P16") || end === undefined) return undefined;
-  if (system.reads > 0 || kd.modules.length === 0) return undefined;
+  if (system.readyAt !== undefined) return undefined;
   return {
     class: "HANDOVER-NO-DISK",
     confidence: "likely",

@@ -244,7 +244,7 @@ test(
   concluded,
   () =>
     new Boot().kernel().line("iBFT found at").frame("arp-request", { target: "10.77.0.254" }).end("timeout"),
-  fail("P12", "GW-ONLINK", /asked for 10\.77\.0\.254 and never for the target 10\.77\.0\.1/),
+  fail("P12", "GW-DEAD", /asked for 10\.77\.0\.254, and never for the target 10\.77\.0\.1/),
 );
 test(
   "a kernel whose connection is not answered",
