@@ -40,72 +40,131 @@ async function mixed(disk: ScsiDisk, seed: number, count: number): Promise<strin
   return wrong;
 }
 
-const cases: readonly {
-  title: string;
-  faults?: Omit<RelayFaults, "random">;
-  keys?: Partial<OperationalValues>;
-  keepaliveMs?: number;
-  connections?: number;
-}[] = [
+const digests = { HeaderDigest: "CRC32C", DataDigest: "CRC32C" } as const;
+
+interface Case {
+  readonly title: string;
+  readonly faults?: Omit<RelayFaults, "random">;
+  readonly keys?: Partial<OperationalValues>;
+  readonly keepaliveMs?: number;
+  readonly connections?: number;
+  /** Events that must come, and those that may come once for ten mishaps at most. */
+  readonly expected?: readonly string[];
+  readonly rare?: readonly string[];
+}
+
+const cases: readonly Case[] = [
   { title: "an undisturbed connection" },
-  { title: "connections that are cut", faults: { kind: "cut", everyBytes: 400_000 } },
+  {
+    title: "connections that are cut",
+    faults: { kind: "cut", everyBytes: 400_000 },
+    expected: ["recovered"],
+  },
   {
     title: "connections that fall silent",
     faults: { kind: "stall", everyBytes: 1_000_000 },
     keepaliveMs: 100,
+    expected: ["recovered"],
   },
   {
     title: "bytes that are turned over, both digests on",
     faults: { kind: "corrupt", everyBytes: 400_000 },
-    keys: { HeaderDigest: "CRC32C", DataDigest: "CRC32C" },
+    keys: digests,
+    expected: ["recovered"],
   },
   { title: "three undisturbed connections of one session", connections: 3 },
   {
     title: "cuts with R2Ts only",
     faults: { kind: "cut", everyBytes: 400_000 },
     keys: { InitialR2T: true, ImmediateData: false, MaxBurstLength: 2048, FirstBurstLength: 512 },
+    expected: ["recovered"],
   },
+  ...[1, 3].flatMap((connections): readonly Case[] => [
+    {
+      title: `bytes that are turned over at recovery level 1, ${connections} connections`,
+      faults: { kind: "corrupt", everyBytes: 200_000 },
+      keys: { ErrorRecoveryLevel: 1, ...digests },
+      connections,
+      expected: ["snack", "reject"],
+      rare: ["connection-lost"],
+    },
+    {
+      title: `R2Ts and bytes that are turned over at recovery level 1, ${connections} connections`,
+      faults: { kind: "corrupt", everyBytes: 200_000 },
+      keys: {
+        ErrorRecoveryLevel: 1,
+        InitialR2T: true,
+        ImmediateData: false,
+        MaxBurstLength: 2048,
+        FirstBurstLength: 512,
+        MaxRecvDataSegmentLength: 1024,
+        ...digests,
+      },
+      connections,
+      expected: ["snack", "reject"],
+      rare: ["connection-lost"],
+    },
+    {
+      title: `cuts at recovery level 2, ${connections} connections`,
+      faults: { kind: "cut", everyBytes: 400_000 },
+      keys: { ErrorRecoveryLevel: 2 },
+      connections,
+      expected: ["connection-recovered"],
+      rare: ["session-lost"],
+    },
+  ]),
 ];
 
-/** A long run's own: now and then a write waits for its time-out here, so a short run says nothing by itself. */
-const soakCases: typeof cases = [
-  {
-    title: "three connections that are cut",
-    faults: { kind: "cut", everyBytes: 400_000 },
-    connections: 3,
-  },
-];
+/** A long run's own: everything at once, at each level. */
+const soakCases: readonly Case[] = [0, 1, 2].flatMap((ErrorRecoveryLevel) =>
+  [1, 3].map((connections) => ({
+    title: `cuts, silence and bytes turned over at recovery level ${ErrorRecoveryLevel}, ${connections} connections`,
+    faults: { kind: ["cut", "stall", "corrupt", "corrupt"], everyBytes: 1_500_000 },
+    keys: { ErrorRecoveryLevel, ...digests },
+    connections,
+    keepaliveMs: 200,
+    expected: ["connection-lost"],
+  })),
+);
 
-const chosen = process.env["SANLAB_SOAK_OPERATIONS"] === undefined ? cases : [...cases, ...soakCases];
-for (const [index, { title, faults, keys, keepaliveMs, connections }] of chosen.entries()) {
+const chosen = process.env["SANLAB_SOAK_OPERATIONS"] === undefined ? cases : [...soakCases, ...cases];
+const seed0 = Number(process.env["SANLAB_SEED"] ?? 42);
+for (const [index, each] of chosen.entries()) {
+  const { title, faults, keys, keepaliveMs, connections, expected = [], rare = [] } = each;
   test(`random reads and writes lose and corrupt nothing over ${title}`, async (t) => {
-    const seed = 42 + index;
+    const seed = seed0 + index;
     await using target = await Target.listen({
       iqn,
       luns: [{ lun: 0, device: new MemoryDevice(size) }],
-      keys: { DefaultTime2Wait: 0 },
+      keys: { DefaultTime2Wait: 0, ErrorRecoveryLevel: keys?.ErrorRecoveryLevel ?? 0 },
     });
     const random = new SeededRandom(seed);
     await using relay = await Relay.start(target.address.port, faults && { random, ...faults });
     const events = new Map<string, number>();
+    const count = (kind: string) => events.get(kind) ?? 0;
     await using session = await Session.login({
       host: "127.0.0.1",
       port: relay.port,
       target: iqn,
       initiator,
       recovery: { attempts: 50, firstDelayMs: 5, longestDelayMs: 100 },
-      report: (kind) => void events.set(kind, (events.get(kind) ?? 0) + 1),
+      report: (kind) => void events.set(kind, count(kind) + 1),
       ...(keys && { keys }),
       ...(connections !== undefined && { connections }),
       ...(keepaliveMs !== undefined && { keepaliveMs }),
     });
     t.is(session.connectionCount, connections ?? 1);
+    t.is(session.values.ErrorRecoveryLevel, keys?.ErrorRecoveryLevel ?? 0);
     const disk = await session.disk(0);
+    const start = performance.now();
     t.deepEqual(await mixed(disk, seed, operations), []);
+    const seconds = ((performance.now() - start) / 1000).toFixed(1);
     t.log(
-      `${operations} operations, seed ${seed}: ${JSON.stringify(relay.counts)} ${JSON.stringify(Object.fromEntries(events))}`,
+      `${operations} operations, seed ${seed}, ${seconds} s: ${JSON.stringify(relay.counts)} ${JSON.stringify(Object.fromEntries(events))}`,
     );
     t.is(relay.counts.mishaps > 0, faults !== undefined);
-    t.is((events.get("recovered") ?? 0) > 0, faults !== undefined);
+    for (const kind of expected) t.true(count(kind) > 0, kind);
+    for (const kind of rare) t.true(count(kind) <= relay.counts.mishaps / 10, kind);
+    if (faults === undefined) t.is(count("connection-lost"), 0);
   });
 }

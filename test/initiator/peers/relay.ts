@@ -1,11 +1,13 @@
 import { connect, createServer, type Server, type Socket } from "node:net";
 import type { SeededRandom } from "#core";
 
+type Mishap = "cut" | "corrupt" | "stall";
+
 export interface RelayFaults {
   /** What the distances are drawn from. */
   readonly random: SeededRandom;
-  /** Ends the connection, turns one bit over, or stops passing anything on while staying open. */
-  readonly kind: "cut" | "corrupt" | "stall";
+  /** Ends the connection, turns one bit over, or stops passing anything on while staying open; one of several. */
+  readonly kind: Mishap | readonly Mishap[];
   /** Bytes between mishaps, both directions together, on average; never in the first 8 KiB, where the login is. */
   readonly everyBytes: number;
 }
@@ -77,13 +79,14 @@ export class Relay implements AsyncDisposable {
         this.#counts.mishaps++;
         const at = bytes.length + left;
         left = distance();
-        if (faults.kind === "corrupt") {
+        const kind = typeof faults.kind === "string" ? faults.kind : faults.random.pick(faults.kind);
+        if (kind === "corrupt") {
           bytes[at] = (bytes[at] ?? 0) ^ (1 << faults.random.below(8));
           to.write(bytes);
           return;
         }
         to.write(bytes.subarray(0, at));
-        if (faults.kind === "cut") from.resetAndDestroy();
+        if (kind === "cut") from.resetAndDestroy();
         else stalled = true;
       });
     };
