@@ -3,6 +3,8 @@ import { ibftSpecSchema } from "#ibft";
 
 /** Controllers that the boot firmware drives and that guests, as a rule, have no driver for. */
 const biosControllers = [
+  "ide",
+  "ahci",
   "lsi53c895a",
   "am53c974",
   "dc390",
@@ -18,7 +20,7 @@ export const emulatedSchema = z.strictObject({
     .enum([...biosControllers, ...eitherControllers])
     .optional()
     .describe(
-      "What the firmware's disk hangs on: lsi53c895a on a BIOS and nvme under UEFI when left out; the guest must have no driver for it",
+      "What the firmware's disk hangs on: lsi53c895a on a BIOS and nvme under UEFI when left out; the guest must have no driver for it; ide cannot be unplugged",
     ),
 });
 
@@ -79,6 +81,7 @@ interface Settings {
   readonly firmware: "ipxe" | "emulated";
   readonly uefi: boolean;
   readonly addresses: "ipv4" | "ipv6";
+  readonly gateway: "none" | "answers" | "silent";
   readonly emulated?: z.output<typeof emulatedSchema> | undefined;
   readonly ibft?: z.output<typeof ibftSchema> | undefined;
 }
@@ -90,9 +93,10 @@ interface Contradiction {
 
 /** What no single setting gets wrong. */
 export function contradictions(settings: Settings): readonly Contradiction[] {
-  const { firmware, uefi, addresses, emulated, ibft } = settings;
+  const { firmware, uefi, addresses, gateway, emulated, ibft } = settings;
   const found: Contradiction[] = [];
   const say = (message: string, ...path: readonly (string | number)[]) => found.push({ path, message });
+  if (gateway !== "none" && addresses === "ipv6") say("is an IPv4 address; take addresses: ipv4", "gateway");
   if (firmware === "ipxe") {
     const own = "is for firmware: emulated; iPXE writes its own table";
     if (ibft !== undefined) say(own, "ibft");

@@ -12,7 +12,7 @@ type Sign = "kernel-started" | "login" | "first-frame";
 /**
  * Waits for the hand-over and then takes the firmware's disk away, so that nothing may secretly live from it: its
  * commands fail from that moment on, the guest is asked to let go of it until it does, and the session ends. Tells
- * `firmware` `hand-over` {by}, `unplugged` {after} or `unplug-failed` {message}.
+ * `firmware` `hand-over` {by}, `unplugged` {after} (seconds) or `unplug-failed` {message}.
  */
 export function fenceAtHandOver(
   plan: RunPlan,
@@ -29,8 +29,14 @@ export function fenceAtHandOver(
     timeline.append("firmware", "hand-over", { by });
     const since = timeline.now();
     await fenced;
-    await machine.deviceDel(unplugId(firmware.disk), { signal });
-    timeline.append("firmware", "unplugged", { after: Math.round((timeline.now() - since) * 1000) / 1000 });
+    try {
+      await machine.deviceDel(unplugId(firmware.disk), { signal });
+      const after = Math.round((timeline.now() - since) * 1000) / 1000;
+      timeline.append("firmware", "unplugged", { after });
+    } catch (error) {
+      // The fence holds all the same.
+      if (!signal.aborted) timeline.append("firmware", "unplug-failed", { message: errorMessage(error) });
+    }
     await firmware.logout();
   };
   const following = timeline.follow((observation) => {
@@ -38,7 +44,7 @@ export function fenceAtHandOver(
     if (by === undefined) return;
     // Within the call of the timeline: no command of the guest's that follows its sign can come before the fence.
     work = handOver(by).catch((error: unknown) => {
-      if (!signal.aborted) timeline.append("firmware", "unplug-failed", { message: errorMessage(error) });
+      if (!signal.aborted) timeline.append("firmware", "logout-failed", { message: errorMessage(error) });
     });
   });
   return {

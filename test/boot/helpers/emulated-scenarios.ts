@@ -111,12 +111,12 @@ export const everyMistake: readonly EmulatedCase[] = [
   },
   {
     name: "two-tables",
-    scenario: { nics: [virtio], ibft: { also: [{ targets: [{ ip: "10.77.0.9" }] }] }, timeout: patience },
+    scenario: { nics: [virtio], ibft: { targets: [{ ip: "10.77.0.9" }], also: [{}] }, timeout: patience },
     class: "IBFT-MULTIPLE",
   },
   {
     name: "guest-drives-the-disk",
-    scenario: { nics: [virtio], emulated: { controller: "usb-storage" } },
+    scenario: { guest: "debian-mini-ide", nics: [virtio], emulated: { controller: "ide" } },
     class: "FIRMWARE-DISK-USED",
   },
 ];
