@@ -16,6 +16,11 @@ const suites = [
     argv: ["ava", "--timeout=6h", "test/initiator/integrity.test.ts", "test/initiator/hostile.test.ts"],
   },
   {
+    name: "target: a million hostile PDUs at every level of recovery",
+    env: { SANLAB_SOAK_PDUS: "1000000" },
+    argv: ["ava", "--timeout=6h", "test/target/hostile.test.ts"],
+  },
+  {
     name: "emulated boots: every card, firmware, carrier, table and mistake",
     env: {},
     argv: ["node", "--conditions=source", "scripts/soak-emulated.ts"],

@@ -187,7 +187,7 @@ test("1,000 logins, eight at a time, while another session reads and does not no
   using reader = await RawClient.connect(target.address);
   await reader.login(identity);
   let left = 1000;
-  let busy = true;
+  const busy = new AbortController();
   const lane = async (number: number) => {
     for (let i = 0; left > 0; i++) {
       left -= 1;
@@ -200,7 +200,7 @@ test("1,000 logins, eight at a time, while another session reads and does not no
   };
   const reading = (async () => {
     let reads = 0;
-    for (; busy; reads++) {
+    for (; !busy.signal.aborted; reads++) {
       const itt = reader.command(encodeCdb("read10", { lba: reads % 1000, blocks: 8 }), {
         read: true,
         edtl: 4096,
@@ -213,7 +213,7 @@ test("1,000 logins, eight at a time, while another session reads and does not no
   const begin = performance.now();
   await Promise.all(Array.from({ length: 8 }, (_, number) => lane(number)));
   const seconds = (performance.now() - begin) / 1000;
-  busy = false;
+  busy.abort();
   const reads = await reading;
   t.log(
     `${Math.round(60_000 / seconds)} logins a minute, ${Math.round(reads / seconds)} reads a second beside them`,
