@@ -245,11 +245,11 @@ export class ClientChannel {
   }
 
   #finish(cookie: bigint, task: Task): void {
-    this.#tasks.delete(cookie);
     const { request, error } = task;
-    if (error !== undefined) return task.reject(this.#failed(request, error));
-    if (request.type === Command.Read && task.filled !== request.length)
+    if (error === undefined && request.type === Command.Read && task.filled !== request.length)
       throw wrong(`a read of ${request.length} bytes with ${task.filled} bytes of data`);
+    this.#tasks.delete(cookie);
+    if (error !== undefined) return task.reject(this.#failed(request, error));
     task.resolve(task.descriptors);
   }
 

@@ -7,7 +7,8 @@ import { connect, type Socket } from "node:net";
  */
 export class RawClient implements Disposable {
   readonly socket: Socket;
-  #received = Buffer.alloc(0);
+  readonly #chunks: Buffer[] = [];
+  #received = 0;
   #closed = false;
   #wake: (() => void) | undefined;
 
@@ -15,7 +16,8 @@ export class RawClient implements Disposable {
     this.socket = socket;
     socket.on("error", () => undefined);
     socket.on("data", (chunk: Buffer) => {
-      this.#received = Buffer.concat([this.#received, chunk]);
+      this.#chunks.push(chunk);
+      this.#received += chunk.length;
       this.#wake?.();
     });
     socket.on("close", () => {
@@ -54,19 +56,20 @@ export class RawClient implements Disposable {
   }
 
   async read(length: number): Promise<Buffer> {
-    while (this.#received.length < length) {
-      if (this.#closed) throw new Error(`closed with ${this.#received.length} of ${length} bytes`);
+    while (this.#received < length) {
+      if (this.#closed) throw new Error(`closed with ${this.#received} of ${length} bytes`);
       await new Promise<void>((resolve) => (this.#wake = resolve));
     }
-    const bytes = this.#received.subarray(0, length);
-    this.#received = this.#received.subarray(length);
-    return bytes;
+    const bytes = Buffer.concat(this.#chunks.splice(0));
+    if (bytes.length > length) this.#chunks.push(bytes.subarray(length));
+    this.#received -= length;
+    return bytes.subarray(0, length);
   }
 
   /** Resolves with what came before the server hung up. */
   async closed(): Promise<Buffer> {
     while (!this.#closed) await new Promise<void>((resolve) => (this.#wake = resolve));
-    return this.#received;
+    return Buffer.concat(this.#chunks);
   }
 
   /** Sends an option and reads its answers up to the one that ends it. */
