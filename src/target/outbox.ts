@@ -1,5 +1,6 @@
 import type { Socket } from "node:net";
-import { Encoder, type EncoderOptions, type HeaderPatch, type PduInit } from "ts-iscsi-pdu";
+import { PduGatherer, type EncoderOptions, type HeaderPatch, type PduInit } from "ts-iscsi-pdu";
+import { giveBuffer } from "./buffer-pool.ts";
 
 /** How many bytes of answers make it not worth waiting for more of the same turn of the event loop. */
 const flushAt = 256 * 1024;
@@ -11,9 +12,11 @@ const flushAt = 256 * 1024;
 export class Outbox {
   readonly #socket: Socket;
   readonly #highWater: number;
-  readonly #encoder = new Encoder({ allocate: (length) => Buffer.allocUnsafeSlow(length) });
+  readonly #gatherer = new PduGatherer({ allocate: (length) => Buffer.allocUnsafeSlow(length) });
   readonly #waiting: (() => void)[] = [];
-  #corked = 0;
+  /** Buffers with data of what waits to be written. */
+  #lent: Uint8Array[] = [];
+  #scheduled = false;
   #closed = false;
 
   constructor(socket: Socket, highWater: number) {
@@ -27,16 +30,16 @@ export class Outbox {
   }
 
   configure(options: EncoderOptions): void {
-    this.#encoder.configure(options);
+    this.#gatherer.configure(options);
   }
 
   get full(): boolean {
-    return !this.#closed && this.#socket.writableLength > this.#highWater;
+    return !this.#closed && this.waitingBytes > this.#highWater;
   }
 
   /** Bytes that wait for the peer. */
   get waitingBytes(): number {
-    return this.#socket.writableLength;
+    return this.#socket.writableLength + this.#gatherer.length;
   }
 
   /** Resolves when there is room, or the connection is gone. */
@@ -46,35 +49,59 @@ export class Outbox {
   }
 
   send(pdu: PduInit, data?: Uint8Array): void {
-    this.write(this.encode(pdu, data));
+    if (this.#closed) return;
+    this.#gatherer.add(pdu, data);
+    this.#schedule();
   }
 
   /** The bytes of a PDU; `patch` may change its header before digests are made. */
   encode(pdu: PduInit, data?: Uint8Array, patch?: HeaderPatch): Uint8Array[] {
-    return this.#encoder.encode(pdu, data, patch);
+    return this.#gatherer.encode(pdu, data, patch);
   }
 
   write(pieces: readonly Uint8Array[]): void {
-    if (this.#closed || !this.#socket.writable) return;
-    if (this.#corked === 0) {
-      this.#socket.cork();
-      setImmediate(this.#flush);
-    }
-    for (const piece of pieces) {
-      this.#socket.write(piece);
-      this.#corked += piece.length;
-    }
-    if (this.#corked > flushAt) {
-      this.#socket.uncork();
-      this.#socket.cork();
-      this.#corked = 1;
-    }
+    if (this.#closed) return;
+    this.#gatherer.addPieces(pieces);
+    this.#schedule();
   }
 
-  readonly #flush = () => {
-    this.#corked = 0;
+  /** Gives a buffer of the pool back as soon as what has been sent out of it is written. */
+  release(buffer: Uint8Array): void {
+    this.#lent.push(buffer);
+  }
+
+  /** Hands over what waits. */
+  readonly flush = (): void => {
+    this.#scheduled = false;
+    if (this.#gatherer.length === 0) return;
+    const gathered = this.#gatherer.take();
+    const lent = this.#lent;
+    this.#lent = [];
+    if (this.#closed || !this.#socket.writable) return;
+    const { pieces } = gathered;
+    const last = pieces.length - 1;
+    this.#socket.cork();
+    for (const [at, piece] of pieces.entries())
+      this.#socket.write(
+        piece,
+        at === last
+          ? () => {
+              this.#gatherer.reuse(gathered);
+              for (const buffer of lent) giveBuffer(buffer);
+              this.#wake();
+            }
+          : undefined,
+      );
     this.#socket.uncork();
   };
+
+  #schedule(): void {
+    if (this.#gatherer.length > flushAt) this.flush();
+    else if (!this.#scheduled) {
+      this.#scheduled = true;
+      setImmediate(this.flush);
+    }
+  }
 
   #wake(): void {
     while (this.#waiting.length > 0 && !this.full) this.#waiting.shift()?.();

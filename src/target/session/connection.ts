@@ -21,6 +21,7 @@ import { Outbox } from "../outbox.ts";
 import type { ConnectionHost, NoNumbers, StatusPdu } from "./connection-host.ts";
 import { DataOutIntake, type Incoming } from "./data-out-intake.ts";
 import { LoginPhase } from "./login-phase.ts";
+import "../native-crc32c.ts";
 import { handleRequest } from "./requests.ts";
 import { RetainedStatus, type SentPdu } from "./retained-status.ts";
 import type { ScsiTask } from "./scsi-task.ts";
@@ -158,6 +159,12 @@ export class Connection {
     this.#send(full, data);
   }
 
+  /** The data of Data-In PDUs that have been sent is needed no more once they are written, if nobody holds on to it. */
+  release(buffer: Uint8Array): void {
+    if (this.#retained === undefined && this.#host.faults() === undefined && this.#faults.idle)
+      this.outbox.release(buffer);
+  }
+
   /** An R2T tells the next StatSN and does not take it (RFC 7143, section 11.8.3). */
   sendR2t(pdu: NoNumbers<R2tInit> & { readonly opcode: typeof Opcode.R2t }): void {
     this.#send({ ...pdu, statSn: this.#statSn, ...this.#numbers() });
@@ -215,8 +222,9 @@ export class Connection {
     this.#closing = true;
     this.#framer.stop();
     this.#lost(how);
-    // Corked answers must leave before FIN.
+    // What this turn still sends must leave before FIN.
     setImmediate(() => {
+      this.outbox.flush();
       // A target that stops waits for nobody: the kernel delivers what it has.
       this.socket[how === "stopped" ? "destroySoon" : "end"]();
       this.socket.setTimeout(5000, () => this.socket.destroy());

@@ -1,5 +1,6 @@
 import { ScsiStatus } from "#scsi";
 import { Opcode, RESERVED_TAG } from "ts-iscsi-pdu";
+import { takeBuffer } from "../buffer-pool.ts";
 import { residual } from "./residual.ts";
 import type { ScsiTask } from "./scsi-task.ts";
 
@@ -18,6 +19,7 @@ export class DataInPhase {
   readonly #source: DataSource;
   readonly #total: number;
   readonly #planned: number;
+  readonly #blockSize: number;
   #next = 0;
   #running = false;
   /** From which DataSN on PDUs were cut in which size; only where they may have to be sent again. */
@@ -30,6 +32,7 @@ export class DataInPhase {
     this.#source = source;
     this.#total = total;
     this.#planned = planned;
+    this.#blockSize = task.unit?.blockSize ?? 512;
   }
 
   /** First DataSN that the initiator has not acknowledged. */
@@ -59,10 +62,21 @@ export class DataInPhase {
         if (task.aborted) return false;
         const offset = this.#next;
         const length = Math.min(pieceSize - (offset % pieceSize), this.#total - offset);
-        const piece = await this.#piece(offset, length);
+        if (typeof this.#source !== "function") {
+          this.#sendPiece(this.#source.subarray(offset, offset + length), offset);
+          continue;
+        }
+        // A device moves whole blocks, though the initiator may want less, or begin again inside one.
+        const start = offset - (offset % this.#blockSize);
+        const end = Math.ceil((offset + length) / this.#blockSize) * this.#blockSize;
+        const blocks = takeBuffer(end - start);
+        await this.#source(start, blocks);
         if (task.aborted) return false;
         // It may have been sent back, or have lost its connection, while the device was reading.
-        if (offset === this.#next && !task.suspended) this.#sendPiece(piece, offset);
+        if (offset !== this.#next || task.suspended) continue;
+        const whole = blocks.length === length;
+        this.#sendPiece(whole ? blocks : blocks.subarray(offset - start, offset - start + length), offset);
+        task.connection.release(blocks);
       }
       return true;
     } finally {
@@ -90,17 +104,6 @@ export class DataInPhase {
     this.#cuts = this.#cuts.filter((entry) => entry.dataSn > dataSn);
     if (cut !== undefined) this.#cuts.unshift({ ...cut, dataSn, offset });
     return true;
-  }
-
-  async #piece(offset: number, length: number): Promise<Uint8Array> {
-    if (typeof this.#source !== "function") return this.#source.subarray(offset, offset + length);
-    const blockSize = this.#task.unit?.blockSize ?? 512;
-    // A device moves whole blocks, though the initiator may want less, or begin again inside one.
-    const start = offset - (offset % blockSize);
-    const end = Math.ceil((offset + length) / blockSize) * blockSize;
-    const piece = Buffer.allocUnsafeSlow(end - start);
-    await this.#source(start, piece);
-    return piece.length === length ? piece : piece.subarray(offset - start, offset - start + length);
   }
 
   /** Cuts a piece into Data-In PDUs; the last of the command carries the status (RFC 7143, section 11.7.3). */

@@ -116,8 +116,16 @@ export class Framer {
     this.#pushing = true;
     let finished = false;
     try {
+      // Of a Node.js Buffer `slice` makes a view, so what a sink keeps of a header would change under it.
+      const bytes =
+        chunk.constructor === Uint8Array
+          ? chunk
+          : new Uint8Array(chunk.buffer, chunk.byteOffset, chunk.byteLength);
       let at = 0;
-      while (at < chunk.length && !this.#stopped) at = this.#advance(chunk, at);
+      while (at < bytes.length && !this.#stopped) {
+        const next = this.#state === HEADER && this.#have === 0 ? this.#takeWhole(bytes, at) : at;
+        at = next > at ? next : this.#advance(bytes, at);
+      }
       finished = true;
     } finally {
       this.#pushing = false;
@@ -136,6 +144,37 @@ export class Framer {
       default:
         return this.#skip(chunk, at);
     }
+  }
+
+  /** The short way for a PDU that lies in the chunk as a whole and looks right; gives `at` where none does. */
+  #takeWhole(chunk: Uint8Array, at: number): number {
+    const start = at + BHS_LENGTH + (this.#headerDigest ? 4 : 0);
+    if (this.#hunting || start > chunk.length || u8(chunk, at + 4) !== 0) return at;
+    const length = u24(chunk, at + 5);
+    const checkData = this.#dataDigest && length > 0;
+    const end = start + padded(length);
+    const next = checkData ? end + 4 : end;
+    if (length > this.#maxDataLength || next > chunk.length) return at;
+    if (
+      this.#headerDigest &&
+      this.#crc32c(chunk.subarray(at, at + BHS_LENGTH)) !== u32le(chunk, at + BHS_LENGTH)
+    )
+      return at;
+    const pdu = viewPdu(chunk, at);
+    const into = this.#sink.header(pdu);
+    if (this.#stopped) return next;
+    if (length === 0) {
+      this.#sink.pdu(pdu, EMPTY);
+      return next;
+    }
+    const data = this.#destination(into, length);
+    data.set(chunk.subarray(start, start + length));
+    const error = checkData
+      ? digestError(pdu, this.#crc32c(chunk.subarray(start, end)), u32le(chunk, end))
+      : undefined;
+    if (error !== undefined) this.#sink.error(error, pdu);
+    else this.#sink.pdu(pdu, data.length === length ? data : data.subarray(0, length));
+    return next;
   }
 
   #takeHeader(chunk: Uint8Array, at: number): number {
@@ -180,15 +219,18 @@ export class Framer {
       this.#sink.pdu(pdu, EMPTY);
       return;
     }
-    if (into !== null && into.length < length) {
-      throw new RangeError(`FrameSink.header gave ${into.length} bytes for a data segment of ${length}`);
-    }
     this.#pdu = pdu;
-    this.#data = into ?? this.#allocate(length);
+    this.#data = this.#destination(into, length);
     this.#dataLength = length;
     this.#checkData = checkData;
     this.#crc = 0;
     this.#begin(DATA, length);
+  }
+
+  #destination(into: Uint8Array | null, length: number): Uint8Array {
+    if (into === null) return this.#allocate(length);
+    if (into.length >= length) return into;
+    throw new RangeError(`FrameSink.header gave ${into.length} bytes for a data segment of ${length}`);
   }
 
   #takeData(chunk: Uint8Array, at: number): number {
@@ -227,18 +269,7 @@ export class Framer {
   #checkDataDigest(pdu: AnyPdu): ProtocolError | undefined {
     const pad = padded(this.#dataLength) - this.#dataLength;
     const crc = pad === 0 ? this.#crc : this.#crc32c(this.#trailer.subarray(0, pad), this.#crc);
-    const received = u32le(this.#trailer, pad);
-    if (crc === received) return undefined;
-    return new ProtocolError({
-      code: "PDU_DATA_DIGEST",
-      section: "RFC 7143 §7.8",
-      field: "Data-Digest",
-      got: hex(received),
-      limit: hex(crc),
-      message: "the data digest is wrong",
-      header: copyBytes(pdu.bytes, pdu.offset, pdu.offset + BHS_LENGTH),
-      recoverable: true,
-    });
+    return digestError(pdu, crc, u32le(this.#trailer, pad));
   }
 
   #badHeader(): void {
@@ -323,6 +354,20 @@ export class Framer {
     this.#stopped = true;
     this.#sink.error(new ProtocolError(init));
   }
+}
+
+function digestError(pdu: AnyPdu, crc: number, received: number): ProtocolError | undefined {
+  if (crc === received) return undefined;
+  return new ProtocolError({
+    code: "PDU_DATA_DIGEST",
+    section: "RFC 7143 §7.8",
+    field: "Data-Digest",
+    got: hex(received),
+    limit: hex(crc),
+    message: "the data digest is wrong",
+    header: copyBytes(pdu.bytes, pdu.offset, pdu.offset + BHS_LENGTH),
+    recoverable: true,
+  });
 }
 
 function checkBound(bytes: number): number {

@@ -31,6 +31,7 @@ export {
   setCrc32c,
   type Crc32c,
 } from "./crc32c.ts";
+export { PduGatherer, type Gathered } from "./gatherer.ts";
 export { Encoder, type EncoderOptions, type HeaderPatch } from "./encoder.ts";
 export { ProtocolError, type ProtocolErrorCode, type ProtocolErrorInit } from "./errors.ts";
 export { FIELD_TABLES, findField } from "./field-tables.ts";
