@@ -18,6 +18,8 @@ export interface IstgtOptions {
   /** "Auto", "Header" and the like, as istgt's UseDigest has it. */
   readonly digest?: string;
   readonly mebibytes?: number;
+  /** Serves this file instead of one of its own. */
+  readonly image?: string;
 }
 
 /** Debian's istgt on a port of its own; gone when disposed. */
@@ -37,8 +39,10 @@ export class Istgt implements AsyncDisposable {
     const port = await freePort();
     const mebibytes = options.mebibytes ?? 16;
     const file = (name: string) => path.join(folder, name);
-    await writeFile(file("disk.img"), "");
-    await truncate(file("disk.img"), mebibytes * 1024 * 1024);
+    if (options.image === undefined) {
+      await writeFile(file("disk.img"), "");
+      await truncate(file("disk.img"), mebibytes * 1024 * 1024);
+    }
     await writeFile(file("auth.conf"), authentication(options), { mode: 0o600 });
     await writeFile(file("istgt.conf"), configuration(file, port, mebibytes, options));
     const process = spawn("istgt", ["-D", "-c", file("istgt.conf")], { stdio: "ignore" });
@@ -51,6 +55,10 @@ export class Istgt implements AsyncDisposable {
       if (await accepts(port)) return peer;
       await sleep(20);
     }
+  }
+
+  get pid(): number {
+    return this.#process.pid ?? 0;
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -81,7 +89,7 @@ const configuration = (
   file: (name: string) => string,
   port: number,
   mebibytes: number,
-  { chap, digest = "Auto" }: IstgtOptions,
+  { chap, digest = "Auto", image = file("disk.img") }: IstgtOptions,
 ) => `
 [Global]
   NodeBase "iqn.2001-04.com.example"
@@ -121,5 +129,5 @@ const configuration = (
   UseDigest ${digest}
   UnitType Disk
   QueueDepth 64
-  LUN0 Storage ${file("disk.img")} ${mebibytes}MB
+  LUN0 Storage ${image} ${mebibytes}MB
 `;

@@ -15,6 +15,8 @@ export interface TgtdOptions {
   readonly luns?: number;
   /** "rdwr" over a file, or "null". */
   readonly store?: "rdwr" | "null";
+  /** Serves this file as LUN 1 instead of one of its own. */
+  readonly file?: string;
   readonly parameters?: Readonly<Record<string, string | number>>;
   readonly user?: { readonly name: string; readonly secret: string };
   readonly outgoing?: { readonly name: string; readonly secret: string };
@@ -55,6 +57,10 @@ export class Tgtd implements AsyncDisposable {
     return (await run("tgtadm", ["-C", "0", "--lld", "iscsi", ...args], { env })).stdout;
   }
 
+  get pid(): number {
+    return this.#process.pid ?? 0;
+  }
+
   /** The backing file of a LUN. */
   image(lun: number): string {
     return path.join(this.#folder, `lun${lun}.img`);
@@ -86,6 +92,7 @@ export class Tgtd implements AsyncDisposable {
     size = 16 * 1024 * 1024,
     luns = 1,
     store = "rdwr",
+    file,
     parameters = {},
     user,
     outgoing,
@@ -98,9 +105,11 @@ export class Tgtd implements AsyncDisposable {
         await this.admin(...where, "-b", "/dev/zero", "--bstype", "null");
         continue;
       }
-      await writeFile(this.image(lun), "");
-      await truncate(this.image(lun), size);
-      await this.admin(...where, "-b", this.image(lun), "--bstype", "rdwr");
+      if (file === undefined) {
+        await writeFile(this.image(lun), "");
+        await truncate(this.image(lun), size);
+      }
+      await this.admin(...where, "-b", file ?? this.image(lun), "--bstype", "rdwr");
     }
     for (const [name, value] of Object.entries(parameters)) {
       await this.admin("--op", "update", ...target, "--name", name, "--value", String(value));
