@@ -10,7 +10,7 @@ export interface KdWatchOptions {
   readonly transcript: string;
   /** How long a kernel that has not come to its session may be silent before it is asked whether it runs. */
   readonly quietMs: number;
-  /** Reads the process list again and again from the kernel's session on, at this distance; not at all without it. */
+  /** Reads the process list again and again from the kernel's session on, soon and then at this distance; not at all without it. */
   readonly processesEveryMs?: number | undefined;
 }
 
@@ -23,6 +23,8 @@ export interface KdWatch extends AsyncDisposable {
 const idleMs = 1000;
 /** A running kernel looks for a break-in at each tick; one that is busy elsewhere is asked again later. */
 const breakInMs = 5000;
+/** Processes come fast when a session begins. */
+const firstPollMs = 500;
 
 /**
  * Is the debugger of a guest: acknowledges and answers its kernel, lets it go on, and appends what it tells (`kd` events).
@@ -95,6 +97,7 @@ async function pollProcesses(
   });
   await Promise.race([from, over]);
   let told = "";
+  let waitMs = Math.min(firstPollMs, everyMs);
   while (!signal.aborted && host.state !== "over") {
     try {
       const names = await host.processes({

@@ -81,7 +81,11 @@ const logPhases: readonly (readonly [phase: PhaseId, says: (fact: Fact) => boole
   ["P11", ({ kind, values }) => kind === "table" && (values["signature"] ?? "iBFT") === "iBFT"],
   [
     "P12",
-    ({ kind, values }) => kind === "nic-configured" || (kind === "nic-result" && isZero(values["status"])),
+    // Drivers before sanbootconf 0.9.3 say no more of a card that they have found.
+    ({ kind, values }) =>
+      kind === "nic-configured" ||
+      kind === "nic-instance" ||
+      (kind === "nic-result" && isZero(values["status"])),
   ],
   ["P13", ({ kind }) => kind === "logon"],
   ["P14", ({ kind, values }) => kind === "boot-status" && isZero(values["status"])],
