@@ -1,5 +1,5 @@
 import { lookup } from "node:dns/promises";
-import { open } from "node:fs/promises";
+import { open, rm } from "node:fs/promises";
 import { LabError, parseIp, type Report } from "#core";
 import { Session } from "#initiator";
 import { serveNbd, type NbdServer } from "#nbd";
@@ -16,8 +16,8 @@ import type { Portal } from "./start-target.ts";
 export interface EmulatedFirmware {
   readonly disk: DiskSpec;
   readonly carriers: TableCarriers;
-  /** The machine runs: what is read from now on is the machine's own firmware's doing. */
-  started(): void;
+  /** The machine runs and has its disk: what is read from now on is its own firmware's doing. */
+  started(): Promise<void>;
   /** Takes the disk away: whoever still uses it gets errors. Resolves when nothing of it is under way any more. */
   fence(): Promise<void>;
   /** Ends the session, as firmware does that the operating system has relieved. */
@@ -60,7 +60,11 @@ export async function startEmulatedFirmware(
       bootIndex: 0,
     },
     carriers,
-    started: () => log.started(),
+    async started() {
+      log.started();
+      // QEMU holds its connection, and nobody else is to have one.
+      await rm(lab.path(socketName), { force: true });
+    },
     fence: () => server.fence(exportName, { signal }),
     async logout() {
       log.end();
