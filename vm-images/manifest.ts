@@ -33,6 +33,8 @@ const recipeSource = z.strictObject({
   packages: z.array(z.string()).nonempty(),
   /** Kernel modules of network interfaces that the initramfs carries, with what they depend on. */
   nicDrivers: z.array(z.string()),
+  /** Whose ways the network set-up has on the wire. */
+  network: z.enum(["linux", "windows"]).default("linux"),
 });
 
 /** A guest that is a program of sanlab's own, made whenever it is asked for. */

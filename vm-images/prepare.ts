@@ -44,6 +44,12 @@ export async function prepareGuest(
 ): Promise<PreparedGuest> {
   const { source } = manifest;
   const cache = options.cache ?? cacheFolder();
+  if (options.image !== undefined && (source.kind === "recipe" || source.kind === "program")) {
+    throw new UsageError(
+      "GUEST_IMAGE",
+      `the guest ${manifest.name} is made by sanlab itself; boot ${options.image} by its path, or as a guest that takes an image, such as windows`,
+    );
+  }
   try {
     if (source.kind === "program") return await fromProgram(manifest, source, { ...options, cache });
     if (source.kind !== "recipe") return await userImage(manifest, options, cache);
@@ -110,7 +116,7 @@ async function fromRecipe(
   const { cache, signal, report } = options;
   const packages = await resolvePackages(source.packages, { cache, signal, report });
   const recipe = await folderDigest(path.join(guestFolder, source.recipe));
-  const inputs = JSON.stringify([recipe, source.nicDrivers, manifest.diskMiB, packages]);
+  const inputs = JSON.stringify([recipe, source.nicDrivers, source.network, manifest.diskMiB, packages]);
   const digest = createHash("sha256").update(inputs).digest("hex");
   const key = `${manifest.name}-${digest.slice(0, 24)}`;
   const images = new ImageCache(cache, report);
@@ -126,6 +132,7 @@ async function fromRecipe(
       scratch,
       archives: [...archives.values()],
       nicDrivers: source.nicDrivers,
+      network: source.network,
       diskMiB: manifest.diskMiB ?? 96,
       id: digest,
       signal,

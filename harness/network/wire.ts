@@ -13,6 +13,8 @@ export interface WireOptions {
   readonly name: string;
   /** The host's IPv4 address on this wire with its prefix length: `10.77.0.1/24`. */
   readonly address: string;
+  /** Further IPv4 addresses of the host on this wire, each with its prefix length. */
+  readonly also?: readonly string[];
   /** The host's IPv6 address with its prefix length: `fd77::1/64`. A link-local one exists without it. */
   readonly ipv6?: string;
   /** Largest payload of a frame in bytes. Default 1500. */
@@ -132,11 +134,12 @@ function linkCommands(
   ];
 }
 
-function addressCommands({ name }: WireOptions, ends: Ends): readonly string[] {
+function addressCommands({ name, also = [] }: WireOptions, ends: Ends): readonly string[] {
   const { address, ipv6, linkLocal } = ends;
   const ipv6Addresses = [...(linkLocal ? [`${linkLocal}/64`] : []), ...(ipv6 ? [ipv6.text] : [])];
   const commands = [
     `addr add ${address.text} brd + dev ${name}`,
+    ...also.map((text) => `addr add ${parseCidr(text, 4).text} brd + dev ${name}`),
     // Duplicate address detection would keep them from being used for the first seconds of a boot.
     ...ipv6Addresses.map((text) => `addr add ${text} dev ${name} nodad`),
     `link set dev ${name} up`,

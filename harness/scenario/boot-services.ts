@@ -19,9 +19,10 @@ export async function startNetboot(
       prefixLength: 24,
     })),
     dhcp: {
-      reservations: nics.map(({ mac, address }, index) => ({
+      reservations: nics.map(({ mac, address, gateway }, index) => ({
         mac,
         ...(!address.includes(":") && { address }),
+        ...(gateway !== undefined && { options: { routers: [gateway] } }),
         ...(index === 0 && plan.scenario.firmware === "ipxe" && ipxeSettings(plan)),
       })),
     },

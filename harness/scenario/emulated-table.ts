@@ -42,7 +42,7 @@ export function pciOf(position: number): string {
 }
 
 function nicSpec(plan: RunPlan, position: number, used: boolean, host: string): NicSpec {
-  const { mac = "", address } = plan.nics[position] ?? {};
+  const { mac = "", address, gateway } = plan.nics[position] ?? {};
   const place = { mac, pci: pciOf(position) };
   if (!used) return place;
   // Of the subnets that the lab and QEMU's user-mode network have.
@@ -61,7 +61,7 @@ function nicSpec(plan: RunPlan, position: number, used: boolean, host: string): 
   const dhcp = labAddress(plan, position);
   return plan.scenario.addresses === "ipv6"
     ? { ...named, origin: Origin.Manual }
-    : { ...named, origin: Origin.Dhcp, dhcp };
+    : { ...named, origin: Origin.Dhcp, dhcp, ...(gateway !== undefined && { gateway }) };
 }
 
 /** A further target is a further way to the same disk, by the NIC at the same place where there is one. */

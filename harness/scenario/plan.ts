@@ -19,6 +19,8 @@ export interface PlannedNic {
   readonly wire?: string;
   /** What the DHCP server gives it, or the emulated firmware's table. */
   readonly address: string;
+  /** The gateway that it is told of. */
+  readonly gateway?: string;
 }
 
 export interface PlannedTarget {
@@ -53,6 +55,8 @@ export interface PlannedWire {
   readonly name: string;
   /** The lab's own address on the wire, with prefix length. */
   readonly address: string;
+  /** The lab's address as the wire's gateway, with prefix length, where it plays that part. */
+  readonly gateway?: string;
   readonly ipv6: string;
   /** QEMU's rtl8139 drops bursts longer than its 8 KiB ring, so the route's congestion window is held down. */
   readonly clampCwnd: boolean;
@@ -100,13 +104,17 @@ export function planRun(
     accel: host.accel,
     network:
       userMode === undefined
-        ? { kind: "private", wires: scenario.nics.map(wire) }
+        ? { kind: "private", wires: scenario.nics.map((nic, index) => wire(nic, index, scenario.gateway)) }
         : { kind: "user", reason: userMode },
     nics: scenario.nics.map((nic, index) => ({
       model: nic.model,
       mac: nic.mac?.toLowerCase() ?? `52:54:00:5a:4e:${(index + 1).toString(16).padStart(2, "0")}`,
       ...(userMode === undefined
-        ? { wire: wireName(index), address: guestAddress(index, family) }
+        ? {
+            wire: wireName(index),
+            address: guestAddress(index, family),
+            ...(scenario.gateway !== "none" && { gateway: gatewayAddress(index) }),
+          }
         : { address: userNetwork().guestAddress }),
     })),
     target: plannedTarget(scenario, userMode !== undefined, host.chapSecrets),
@@ -126,13 +134,16 @@ function guestAddress(index: number, family: Scenario["addresses"]): string {
   return index === 0 ? "fd77::100" : `fd77:${index}::100`;
 }
 
+const gatewayAddress = (index: number) => `10.77.${index}.254`;
+
 const wireName = (index: number) => `lab${index}`;
 
 /** A wire of its own for each card, 10.77.N.0/24 and fd77:N::/64, so that a wrong card cannot pass for the right one. */
-function wire(nic: Scenario["nics"][number], index: number): PlannedWire {
+function wire(nic: Scenario["nics"][number], index: number, gateway: Scenario["gateway"]): PlannedWire {
   return {
     name: wireName(index),
     address: `10.77.${index}.1/24`,
+    ...(gateway === "answers" && { gateway: `${gatewayAddress(index)}/24` }),
     ipv6: index === 0 ? "fd77::1/64" : `fd77:${index}::1/64`,
     clampCwnd: nic.model === "rtl8139" || nic.model === "ne2k",
   };
@@ -178,6 +189,12 @@ export function whyNoWires(scenario: Scenario, noPrivateNetwork: string | undefi
     throw new LabError(
       "NEEDS_PRIVATE_NETWORK",
       `addresses: ipv6 needs a private network, and ${reason}; see 'sanlab doctor'`,
+    );
+  }
+  if (scenario.gateway !== "none") {
+    throw new LabError(
+      "NEEDS_PRIVATE_NETWORK",
+      `a gateway of one's own needs a private network, and ${reason}; see 'sanlab doctor'`,
     );
   }
   const lost = scenario.nics.find((nic) => nic.model !== "e1000" && nic.model !== "virtio");

@@ -105,7 +105,7 @@ async function boot(plan: RunPlan, { lab, timeline, clock, options }: Run): Prom
     }),
   );
   for (const wire of wires) wire.handOver();
-  parts.emulated?.started();
+  await parts.emulated?.started();
   await using _fence = parts.emulated && fenceAtHandOver(plan, parts.emulated, machine, { lab, timeline });
   await watchBoot(plan, machine, captures, { lab, timeline, onPhase: options.onPhase, forwards });
 }
@@ -129,10 +129,11 @@ async function layWires(
   timeline: Timeline,
 ): Promise<readonly Wire[]> {
   const wires: Wire[] = [];
-  for (const { name, address, ipv6, clampCwnd } of planned) {
+  for (const { name, address, gateway, ipv6, clampCwnd } of planned) {
     const wire = await createWire({
       name,
       address,
+      ...(gateway !== undefined && { also: [gateway] }),
       ipv6,
       ...(clampCwnd && { clampCwnd: clampedSegments }),
       // Offloads would put frames into the capture that never were on any wire: 64 KiB long, without checksums.

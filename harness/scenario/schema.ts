@@ -80,6 +80,12 @@ const scenarioShape = z.strictObject({
   firmware: z.enum(["ipxe", "emulated"]).default("ipxe").describe("Who logs in first and leaves the iBFT"),
   uefi: z.boolean().default(false).describe("OVMF instead of SeaBIOS"),
   addresses: z.enum(["ipv4", "ipv6"]).default("ipv4").describe("The family by which the disk is reached"),
+  gateway: z
+    .enum(["none", "answers", "silent"])
+    .default("none")
+    .describe(
+      "Whether the guest is told of a gateway (10.77.N.254), and whether anybody is there; one that answers sends on what it gets",
+    ),
   target: targetSchema,
   chap: chapSchema,
   emulated: emulatedSchema.optional(),

@@ -33,7 +33,7 @@ test(
   "an unknown key is shown where it stands, with the known ones",
   refused,
   "guest: debian-mini\ntargt: tgt\n",
-  /^boots\/first\.yaml:2:1: unknown key "targt"; known are name, guest, nics/,
+  /^boots\/first\.yaml:2:1: unknown key "targt"; known are name, guest, /,
 );
 test(
   "an unknown key deeper down",

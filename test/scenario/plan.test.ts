@@ -26,6 +26,31 @@ test("each card has a wire, an address and a MAC of its own", (t) => {
   ]);
 });
 
+function gateways(gateway: "none" | "answers" | "silent") {
+  const { nics, network } = plan({ gateway, nics: [{}, {}] });
+  const wires = network.kind === "private" ? network.wires : [];
+  return [nics.map((nic) => nic.gateway), wires.map((wire) => wire.gateway)];
+}
+
+test("guests are told of a gateway, and the lab plays it where it is to answer", (t) => {
+  t.deepEqual(gateways("none"), [
+    [undefined, undefined],
+    [undefined, undefined],
+  ]);
+  t.deepEqual(gateways("silent"), [
+    ["10.77.0.254", "10.77.1.254"],
+    [undefined, undefined],
+  ]);
+  t.deepEqual(gateways("answers"), [
+    ["10.77.0.254", "10.77.1.254"],
+    ["10.77.0.254/24", "10.77.1.254/24"],
+  ]);
+  t.throws(() => plan({ gateway: "silent", firmware: "emulated", addresses: "ipv6" }), {
+    code: "SCENARIO_INVALID",
+    message: /gateway: is an IPv4 address/,
+  });
+});
+
 test("only cards that lose bursts get a clamped wire", (t) => {
   const { network } = plan({ nics: [{ model: "rtl8139" }, { model: "e1000" }, { model: "ne2k" }] });
   t.deepEqual(network.kind === "private" && network.wires.map(({ clampCwnd }) => clampCwnd), [
@@ -83,6 +108,12 @@ test(
   refused,
   { nics: [{ model: "rtl8139" }] },
   /^--nic rtl8139 does not boot over .*, and forbidden;/,
+);
+test(
+  "a gateway needs a wire",
+  refused,
+  { gateway: "answers" },
+  /^a gateway of one's own needs a private network, and forbidden;/,
 );
 test(
   "several cards need wires",

@@ -18,6 +18,8 @@ export interface DebianMiniBuild {
   /** The packages' .deb files. */
   readonly archives: readonly string[];
   readonly nicDrivers: readonly string[];
+  /** Whose ways the network set-up has on the wire: the init's own, or a file of `initramfs/etc/network`. */
+  readonly network: "linux" | "windows";
   readonly diskMiB: number;
   /** Hexadecimal digits that name this build; the root file system's UUID is made of them. */
   readonly id: string;
@@ -66,7 +68,7 @@ export async function buildDebianMini(build: DebianMiniBuild): Promise<void> {
     ...(await dynamicPrograms(packages, ["iscsistart"], signal)),
     ...(await selectModules({ packages, scratch, names: [...bootModules, ...build.nicDrivers], signal })),
     ...(await filesOf(path.join(recipe, "initramfs"), "")),
-    fileEntry("etc/image.conf", `ROOT_UUID=${rootUuid}\n`),
+    fileEntry("etc/image.conf", `ROOT_UUID=${rootUuid}\nNETWORK=${build.network}\n`),
     { kind: "device", path: "dev/console", mode: 0o600, major: 5, minor: 1 },
     ...folders(["proc", "run", "sys", "tmp", "var/lib"]),
   ]);
