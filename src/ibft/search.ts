@@ -40,35 +40,51 @@ export async function searchIbft(
   options: SearchOptions = {},
 ): Promise<readonly FoundIbft[]> {
   const low = { base: SCAN.from, bytes: await read(SCAN.from, SCAN.to - SCAN.from) };
-  const seen = new Set<number>();
-  const byAcpi = await listed(read, low, seen);
+  const acpi = new AcpiWalk(read);
+  await acpi.follow(low);
   const ebda = asBuffer(await read(EBDA_SEGMENT_AT, 2)).readUInt16LE() * 16;
-  if (ebda >= 0x400 && ebda < SCAN.from) {
-    byAcpi.push(...(await listed(read, { base: ebda, bytes: await read(ebda, 1024) }, seen)));
-  }
-  for (const { from, length } of pieces(options)) {
-    if (byAcpi.some(({ valid }) => valid)) break;
-    options.signal?.throwIfAborted();
-    byAcpi.push(...(await listed(read, { base: from, bytes: await read(from, length) }, seen)));
-  }
-  const known = new Set(byAcpi.map(({ address }) => address));
-  return [...byAcpi, ...findByBiosScan(low).filter(({ address }) => !known.has(address))];
-}
-
-/** The tables that the root pointers in a piece of memory lead to. */
-async function listed(read: ReadMemory, memory: Memory, seen: Set<number>): Promise<FoundIbft[]> {
-  const found: FoundIbft[] = [];
-  for (const { address, signature } of acpiRoots(memory)) {
-    if (seen.has(address)) continue;
-    seen.add(address);
-    for (const table of acpiEntries(await readTable(read, address, [signature]), signature)) {
-      if (seen.has(table)) continue;
-      seen.add(table);
-      const one = listedTable(await readTable(read, table, SIGNATURES), table);
-      if (one !== undefined) found.push(one);
+  if (ebda >= 0x400 && ebda < SCAN.from) await acpi.follow({ base: ebda, bytes: await read(ebda, 1024) });
+  if (acpi.roots === 0) {
+    for (const { from, length } of pieces(options)) {
+      options.signal?.throwIfAborted();
+      await acpi.follow({ base: from, bytes: await read(from, length) });
+      if (acpi.found.some(({ valid }) => valid)) break;
     }
   }
-  return found;
+  const known = new Set(acpi.found.map(({ address }) => address));
+  return [...acpi.found, ...findByBiosScan(low).filter(({ address }) => !known.has(address))];
+}
+
+/** Follows root pointers to the tables that they lead to, each once. */
+class AcpiWalk {
+  readonly found: FoundIbft[] = [];
+  /** How many root tables listed anything. */
+  roots = 0;
+  readonly #read: ReadMemory;
+  readonly #seen = new Set<number>();
+
+  constructor(read: ReadMemory) {
+    this.#read = read;
+  }
+
+  async follow(memory: Memory): Promise<void> {
+    for (const { address, signature } of acpiRoots(memory)) {
+      if (!this.#isNew(address)) continue;
+      const tables = acpiEntries(await readTable(this.#read, address, [signature]), signature);
+      if (tables.length > 0) this.roots++;
+      for (const table of tables) {
+        if (!this.#isNew(table)) continue;
+        const one = listedTable(await readTable(this.#read, table, SIGNATURES), table);
+        if (one !== undefined) this.found.push(one);
+      }
+    }
+  }
+
+  #isNew(address: number): boolean {
+    const isNew = !this.#seen.has(address);
+    this.#seen.add(address);
+    return isNew;
+  }
 }
 
 /** A table of such a signature by the length in its header; nothing where none can lie there. */
