@@ -113,8 +113,9 @@ async function pollProcesses(
       }
     }
     let timer: NodeJS.Timeout | undefined;
-    await Promise.race([over, new Promise((resolve) => (timer = setTimeout(resolve, everyMs)))]);
+    await Promise.race([over, new Promise((resolve) => (timer = setTimeout(resolve, waitMs)))]);
     clearTimeout(timer);
+    waitMs = Math.min(2 * waitMs, everyMs);
   }
 }
 
