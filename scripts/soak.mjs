@@ -21,6 +21,11 @@ const suites = [
     argv: ["ava", "--timeout=6h", "test/target/hostile.test.ts"],
   },
   {
+    name: "NBD: 20,000 hostile clients",
+    env: { SANLAB_ROUNDS: "20000" },
+    argv: ["ava", "--timeout=6h", "test/nbd/hostile.test.ts"],
+  },
+  {
     name: "emulated boots: every card, firmware, carrier, table and mistake",
     env: {},
     argv: ["node", "--conditions=source", "scripts/soak-emulated.ts"],

@@ -154,8 +154,8 @@ test("a client that asks for 256 MiB and reads nothing holds 64 MiB, and disturb
 });
 
 test("seeded rubbish of every kind: the server lives, and the disk holds nothing that was not asked for", async (t) => {
-  const rounds = Number(process.env["SANLAB_FUZZ_ROUNDS"] ?? 300);
-  const seed = Number(process.env["SANLAB_FUZZ_SEED"] ?? 5);
+  const rounds = Number(process.env["SANLAB_ROUNDS"] ?? 300);
+  const seed = Number(process.env["SANLAB_SEED"] ?? 5);
   t.log(`seed ${seed}, ${rounds} connections`);
   const random = new SeededRandom(seed);
   await serving(async ({ socket, device, server }) => {
