@@ -1,0 +1,108 @@
+import { connect, createServer, type Server, type Socket } from "node:net";
+import { BHS_LENGTH, Opcode, padded, viewPdu, type AnyPdu } from "ts-iscsi-pdu";
+
+/** What becomes of a PDU: a bit of its header or data turned over, or the connection ended in front of it. */
+export type Fate = "pass" | "damage header" | "damage data" | "cut";
+
+export interface Passing {
+  readonly pdu: AnyPdu;
+  readonly from: "initiator" | "target";
+  /** Connections are counted from 0. */
+  readonly connection: number;
+}
+
+/** Says what becomes of a PDU; all that follows it in its direction, the end of the connection too, waits for the answer. */
+export type Judge = (passing: Passing) => Fate | Promise<Fate>;
+
+/** A relay that knows where PDUs begin and end, and does to each as it is told. */
+export class PduRelay implements AsyncDisposable {
+  readonly #server: Server;
+  readonly #judge: Judge;
+  readonly #digests: boolean;
+  readonly #sockets = new Set<Socket>();
+  readonly #closed: PromiseWithResolvers<void>[] = [];
+
+  private constructor(server: Server, judge: Judge, digests: boolean) {
+    this.#server = server;
+    this.#judge = judge;
+    this.#digests = digests;
+  }
+
+  /** `digests`: both ends use both digests from full feature phase on. */
+  static async start(targetPort: number, judge: Judge, digests = false): Promise<PduRelay> {
+    const server = createServer();
+    const relay = new PduRelay(server, judge, digests);
+    server.on("connection", (client) => relay.#pair(client, connect(targetPort, "127.0.0.1")));
+    await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+    return relay;
+  }
+
+  get port(): number {
+    const address = this.#server.address();
+    return typeof address === "object" && address !== null ? address.port : 0;
+  }
+
+  /** Resolves when the initiator has closed that connection, which must have been made. */
+  async closed(connection: number): Promise<void> {
+    await this.#closed[connection]?.promise;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    for (const socket of this.#sockets) socket.destroy();
+    await new Promise((resolve) => this.#server.close(resolve));
+  }
+
+  #pair(client: Socket, target: Socket): void {
+    const closed = Promise.withResolvers<void>();
+    const connection = this.#closed.push(closed) - 1;
+    client.on("close", () => closed.resolve());
+    const line = { fullFeature: false };
+    this.#pass(client, target, line, { from: "initiator", connection });
+    this.#pass(target, client, line, { from: "target", connection });
+  }
+
+  #pass(from: Socket, to: Socket, line: { fullFeature: boolean }, place: Omit<Passing, "pdu">): void {
+    let bytes = Buffer.alloc(0);
+    let chain = Promise.resolve();
+    const take = async (chunk: Buffer) => {
+      bytes = Buffer.concat([bytes, chunk]);
+      for (let size = this.#size(bytes, line); size <= bytes.length; size = this.#size(bytes, line)) {
+        const whole = bytes.subarray(0, size);
+        bytes = bytes.subarray(size);
+        const pdu = viewPdu(whole);
+        const fate = await this.#judge({ pdu, ...place });
+        if (fate === "cut") {
+          // What passed before still arrives.
+          to.destroySoon();
+          from.resetAndDestroy();
+          bytes = Buffer.alloc(0);
+          return;
+        }
+        if (fate !== "pass") damage(whole, fate === "damage header" ? 20 : pdu.ahsLength + BHS_LENGTH + 4);
+        to.write(whole);
+        if (pdu.opcode === Opcode.LoginResponse && pdu.transit && pdu.nsg === 3) line.fullFeature = true;
+      }
+    };
+    this.#sockets.add(from);
+    from.setNoDelay(true);
+    from.on("error", () => undefined);
+    from.on("data", (chunk: Buffer) => {
+      chain = chain.then(() => take(chunk));
+    });
+    from.on("close", () => {
+      this.#sockets.delete(from);
+      void chain.then(() => to.destroySoon());
+    });
+  }
+
+  #size(bytes: Buffer, { fullFeature }: { readonly fullFeature: boolean }): number {
+    if (bytes.length < BHS_LENGTH) return Infinity;
+    const digest = this.#digests && fullFeature ? 4 : 0;
+    const data = bytes.readUIntBE(5, 3);
+    return BHS_LENGTH + (bytes[4] ?? 0) * 4 + digest + padded(data) + (data > 0 ? digest : 0);
+  }
+}
+
+function damage(bytes: Buffer, at: number): void {
+  bytes[at] = (bytes[at] ?? 0) ^ 0x10;
+}
