@@ -1,5 +1,7 @@
 import type { Report } from "#core";
 
+/** What the NBD server answers behind the fence. */
+const fencedError = "ESHUTDOWN";
 /** Commands of a guest that are told one by one; the rest is only counted. */
 const toldEach = 16;
 
@@ -8,8 +10,8 @@ const uses: ReadonlySet<string> = new Set(["read", "write", "trim", "write-zeroe
 
 /**
  * Makes few observations of the many commands that reach the firmware's disk: `boot-sector` and `past-boot-sector` for
- * the first reads of a machine that runs, `stray-command` for what comes after the fence, `disk-io` with the sums at the
- * end.
+ * the first reads of a machine that runs, `disk-error` for what the target failed, `stray-command` for what comes after
+ * the fence, `disk-io` with the sums at the end.
  */
 export class FirmwareDiskLog {
   readonly #report: Report;
@@ -31,8 +33,8 @@ export class FirmwareDiskLog {
   /** The NBD server's report. */
   readonly see: Report = (kind, data) => {
     if (kind !== "command") {
-      if (kind === "command-failed" && data["fenced"] !== true) this.#report("disk-error", data);
-      else if (kind === "fenced") this.#report("fenced", {});
+      if (kind === "fenced") this.#report("fenced", {});
+      else if (kind === "command-failed" && data["error"] !== fencedError) this.#failed(data);
       return;
     }
     const command = String(data["command"]);
@@ -47,6 +49,10 @@ export class FirmwareDiskLog {
     if (this.#ended) return;
     this.#ended = true;
     this.#report("disk-io", { ...this.#sums });
+  }
+
+  #failed({ command, offset, length, error, message }: Readonly<Record<string, unknown>>): void {
+    this.#report("disk-error", { command, offset, length, error, message });
   }
 
   #count(command: string, offset: number, length: number): void {

@@ -172,6 +172,9 @@ test("the log of the firmware's disk tells first reads, sums, and each command b
   log.started();
   for (const offset of [0, 0, 512, 1024]) command("read", offset);
   command("write", 512);
+  const failed = { command: "read", offset: 0, length: 512, error: "EIO", message: "lost" };
+  log.see("command-failed", { connection: 1, export: "firmware", ...failed });
+  log.see("command-failed", { ...failed, error: "ESHUTDOWN" });
   command("flush", 0, true);
   log.end();
   log.end();
@@ -179,6 +182,7 @@ test("the log of the firmware's disk tells first reads, sums, and each command b
   t.deepEqual(seen, [
     ["boot-sector", { offset: 0, length: 512 }],
     ["past-boot-sector", { offset: 512, length: 512 }],
+    ["disk-error", failed],
     ["disk-io", { reads: 4, writes: 1, bytesRead: 2048, bytesWritten: 512 }],
     ["stray-command", { command: "read", offset: 4096, length: 512, count: 1 }],
   ]);
