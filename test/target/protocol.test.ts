@@ -235,6 +235,37 @@ test("Data-Out out of sequence ends its command with DATA PHASE ERROR and nothin
   t.true(held.equals(Buffer.alloc(1024)));
 });
 
+for (const [name, blockSize, immediate, MaxBurstLength] of [
+  ["immediate data that ends inside a block", 512, 135, "4096"],
+  ["bursts that end inside a block", 512, 0, "1000"],
+  ["bursts shorter than a block", 4096, 1000, "1024"],
+] as const)
+  test(`a write lands whole with ${name}`, async (t) => {
+    const device = new MemoryDevice(64 * 1024, { blockSize });
+    const setup = await setUp(t, { luns: [{ lun: 1, device }] });
+    const client = await loggedIn(t, setup, { MaxBurstLength, FirstBurstLength: "512", InitialR2T: "Yes" });
+    const data = Buffer.from(Array.from({ length: 8192 }, (_, at) => (at * 7) & 0xff));
+    const first = Math.min(immediate, 512);
+    const itt = client.command(write(0, 8192 / blockSize), {
+      write: true,
+      edtl: 8192,
+      ...(first > 0 && { data: data.subarray(0, first) }),
+    });
+    for (;;) {
+      const answer = await client.next();
+      if (answer?.pdu.opcode === Opcode.ScsiResponse) {
+        t.is(answer.pdu.status, 0);
+        break;
+      }
+      const { ttt, bufferOffset, desiredLength } = is(answer, Opcode.R2t);
+      t.true(desiredLength <= Number(MaxBurstLength));
+      client.dataOut(itt, ttt, bufferOffset, data.subarray(bufferOffset, bufferOffset + desiredLength));
+    }
+    const held = Buffer.alloc(8192);
+    await device.read(0, held);
+    t.true(held.equals(data));
+  });
+
 test("a task is aborted before its data comes, and late data of it harms nothing (RFC 7143 §11.5)", async (t) => {
   const setup = await setUp(t);
   const client = await loggedIn(t, setup, { InitialR2T: "Yes", ImmediateData: "No" });

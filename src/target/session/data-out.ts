@@ -56,36 +56,42 @@ export async function receiveBurst(
 }
 
 async function gather(task: ScsiTask, unasked: Uint8Array, total: number): Promise<Uint8Array | undefined> {
-  const { budget } = task.session;
+  const { budget, params } = task.session;
   await budget.take(total);
   try {
     const whole = Buffer.allocUnsafeSlow(total);
     whole.set(unasked);
-    const came = await forEachBurst(task, unasked.length, total, async (offset, length) => {
-      const burst = openBurst(task, offset, whole.subarray(offset, offset + length));
-      return await receiveBurst(task, burst);
-    });
+    const came = await forEachRun(task, unasked.length, total, params.MaxBurstLength, (offset, length) =>
+      receiveRun(task, offset, whole.subarray(offset, offset + length)),
+    );
     return came ? whole : undefined;
   } finally {
     budget.give(total);
   }
 }
 
+/** A device takes whole blocks, though neither unasked data nor bursts need to end with one. */
 async function stream(
   task: ScsiTask,
   plan: Extract<Plan, { kind: "stream" }>,
   unasked: Uint8Array,
   total: number,
 ): Promise<Uint8Array | undefined> {
-  const { budget } = task.session;
-  const writeFirst = unasked.length === 0 ? Promise.resolve() : plan.write(0, unasked);
-  const rest = forEachBurst(task, unasked.length, total, async (offset, length) => {
+  const { budget, params } = task.session;
+  const blockSize = task.unit?.blockSize ?? 512;
+  const wholeBlocks = (length: number) => length - (length % blockSize);
+  const start = wholeBlocks(unasked.length);
+  const step = Math.max(blockSize, wholeBlocks(params.MaxBurstLength));
+  const writeFirst = start === 0 ? Promise.resolve() : plan.write(0, unasked.subarray(0, start));
+  const rest = forEachRun(task, start, total, step, async (offset, length) => {
     await budget.take(length);
     try {
       if (task.aborted) return false;
-      const burst = openBurst(task, offset, Buffer.allocUnsafeSlow(length));
-      if (!(await receiveBurst(task, burst))) return false;
-      await plan.write(offset, burst.buffer);
+      const run = Buffer.allocUnsafeSlow(length);
+      const known = offset === start ? unasked.length - start : 0;
+      run.set(unasked.subarray(start, start + known));
+      if (!(await receiveRun(task, offset + known, run.subarray(known)))) return false;
+      await plan.write(offset, run);
       return true;
     } finally {
       budget.give(length);
@@ -95,27 +101,38 @@ async function stream(
   return came ? nothing : undefined;
 }
 
-/** Works through the range in bursts, several at a time; false as soon as one of them says so. */
-async function forEachBurst(
+/** Asks for data until `into` is full: one burst, or more where it is longer than a burst may be. */
+async function receiveRun(task: ScsiTask, offset: number, into: Uint8Array): Promise<boolean> {
+  const { MaxBurstLength } = task.session.params;
+  for (let at = 0; at < into.length; at += MaxBurstLength) {
+    const burst = openBurst(task, offset + at, into.subarray(at, at + MaxBurstLength));
+    if (!(await receiveBurst(task, burst))) return false;
+  }
+  return true;
+}
+
+/** Works through the range in steps, several at a time; false as soon as one of them says so. */
+async function forEachRun(
   task: ScsiTask,
   start: number,
   total: number,
+  step: number,
   work: (offset: number, length: number) => Promise<boolean>,
 ): Promise<boolean> {
-  const { MaxBurstLength, MaxOutstandingR2T, DataSequenceInOrder } = task.session.params;
+  const { MaxOutstandingR2T, DataSequenceInOrder } = task.session.params;
   let next = start;
   let going = true;
   const lane = async () => {
     while (going && next < total) {
       const offset = next;
-      const length = Math.min(MaxBurstLength, total - offset);
+      const length = Math.min(step, total - offset);
       next += length;
       if (!(await work(offset, length))) going = false;
     }
   };
   // Section 13.19: recovery reaches only the last of sequences that are kept in order.
   const oneByOne = task.session.recovery !== undefined && DataSequenceInOrder;
-  const lanes = oneByOne ? 1 : Math.min(MaxOutstandingR2T, Math.ceil((total - start) / MaxBurstLength));
+  const lanes = oneByOne ? 1 : Math.min(MaxOutstandingR2T, Math.ceil((total - start) / step));
   const results = await Promise.allSettled(
     Array.from({ length: lanes }, () =>
       lane().catch((error: unknown) => {
