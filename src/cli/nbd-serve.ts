@@ -26,7 +26,7 @@ export async function serve(source: string, options: NbdServeOptions): Promise<v
   const report: Report = (kind, data) => {
     if (options.json === true) process.stdout.write(`${JSON.stringify({ t: clock.now(), kind, ...data })}\n`);
     else tell(kind, data);
-    if (kind === "initiator" && data["event"] === "session-lost")
+    if (kind === "initiator" && data["step"] === "session-lost")
       lost.reject(
         new SanlabError("SESSION_LOST", `${source}: the session is lost: ${String(data["reason"])}`),
       );
@@ -69,6 +69,6 @@ function tell(kind: string, data: Readonly<Record<string, unknown>>): void {
   else if (kind === "protocol-error") say(`client ${text("connection")}: ${text("message")}`);
   else if (kind === "command-failed")
     say(`client ${text("connection")}: ${text("command")} at ${text("offset")}: ${text("message")}`);
-  else if (kind === "initiator" && /lost|recovered/.test(text("event")))
-    say(`iSCSI session: ${text("event").replace("-", " ")}`);
+  else if (kind === "initiator" && /lost|recovered/.test(text("step")))
+    say(`iSCSI session: ${text("step").replace("-", " ")}`);
 }

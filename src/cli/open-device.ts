@@ -12,7 +12,7 @@ export interface OpenDeviceOptions {
   /** Ends opening, and nothing after it. */
   readonly signal: AbortSignal;
   readonly trace?: TraceFile | undefined;
-  /** Told what an iSCSI session goes through: `initiator` with `event`, the session's own word for it. */
+  /** Told what an iSCSI session goes through: `initiator` with `step`, the session's own word for it. */
   readonly report?: Report;
 }
 
@@ -40,7 +40,7 @@ async function openDisk(
   const session = resources.use(
     await Session.login({
       ...login,
-      ...(report && { report: (event, data) => report("initiator", { event, ...data }) }),
+      ...(report && { report: (step, data) => report("initiator", { step, ...data }) }),
     }),
   );
   return await session.disk(iscsi.lun ?? url.lun, { signal });

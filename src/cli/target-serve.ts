@@ -195,7 +195,7 @@ function tell(kind: string, data: Readonly<Record<string, unknown>>): void {
   else if (kind === "login-refused") say(`login refused: ${text("why")}`);
   else if (kind === "session-closed") say(`session ${text("session")}: closed (${text("how")})`);
   else if (kind === "protocol-error") say(`connection ${text("connection")}: ${text("message")}`);
-  else if (kind === "initiator" && data["event"] === "session-lost")
+  else if (kind === "initiator" && data["step"] === "session-lost")
     say(`logical unit ${text("lun")}: its iSCSI session is lost: ${text("reason")}`);
   else if (kind === "faults") say(`faults in force, seed ${text("seed")}`);
   else if (kind === "fault") say(`fault ${text("rule")}, shot ${text("shot")}: ${text("action")}`);
