@@ -3,9 +3,8 @@ import path from "node:path";
 import test from "ava";
 
 const root = path.resolve(import.meta.dirname, "../..");
-const page = readFileSync(path.join(root, "docs/rfc7143.md"), "utf8");
-const rows = page
-  .split("\n")
+const rows = ["docs/rfc7143.md", "docs/rfc7143-target.md"]
+  .flatMap((page) => readFileSync(path.join(root, page), "utf8").split("\n"))
   .filter((line) => line.startsWith("| ") && !line.startsWith("| Section") && !line.startsWith("| ---"))
   .map((line) => line.slice(2, -2).split(" | "));
 
@@ -15,7 +14,7 @@ test("every row names its section, demand, place, test and peer", (t) => {
 });
 
 for (const [section, demand, places = "", proof = ""] of rows) {
-  test(`${section}: ${demand}`, (t) => {
+  test(`${section}: ${demand} (${places})`, (t) => {
     for (const place of places.matchAll(/`([^`]+)`/g))
       t.true(existsSync(path.join(root, place[1]!)), place[1]);
     const match = /^`([^`]+)`: (.+)$/.exec(proof);
