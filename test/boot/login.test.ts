@@ -1,6 +1,7 @@
 import { readdir, readFile, stat } from "node:fs/promises";
 import path from "node:path";
 import test, { type ExecutionContext } from "ava";
+import { readTimeline } from "#harness/observe";
 import { execute } from "../cli/sanlab.ts";
 import { Boot, evidenceFolder, type Document } from "./helpers/boot.ts";
 
@@ -33,7 +34,17 @@ async function boots(
   t.is(document.outcome, "pass");
   t.is(document.reached, "P17");
   t.log(document.summary);
+  await lintsClean(t, run);
   return { document, run };
+}
+
+/** What iPXE wrote, in this machine and on this network, breaks no rule. */
+async function lintsClean(t: ExecutionContext, run: string): Promise<void> {
+  const tables = (await readTimeline(path.join(run, "events.jsonl"))).filter(
+    ({ source, kind, data }) => source === "memory" && kind === "ibft" && data["by"] !== "memory",
+  );
+  t.true(tables.length > 0);
+  for (const { data } of tables) t.deepEqual(data["lint"], []);
 }
 
 /** Linux' own words, on the guest's serial port. */
