@@ -28,6 +28,7 @@ export { SerialPort, type LineListener, type SerialMatch } from "./serial-port.t
 export { probeAccelerator, timeScale, type AcceleratorChoice, type ProbeOptions } from "./accelerator.ts";
 export { probeDisk, probeMarker } from "./probe-guest.ts";
 export { lowMemory } from "./guest-memory.ts";
+export { LiveMemory, ramOf, type RamStretch } from "./live-memory.ts";
 export { TextCleaner } from "./text-cleaner.ts";
 export { findIpxeRom, findOvmf, findQemu, type Ovmf, type Qemu } from "./locate.ts";
 export type { Wait } from "./waiting.ts";

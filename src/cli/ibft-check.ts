@@ -1,19 +1,24 @@
-import { diffIbft, lintIbft, parseLintContext, type Finding, type LintProfile } from "#ibft";
+import { contextOfMemory, diffIbft, lintIbft, parseLintContext, type Finding, type LintProfile } from "#ibft";
 import { readBytes, readTable } from "./ibft-files.ts";
 import { printJson } from "./output.ts";
 
 export interface LintCommandOptions {
   readonly profile: LintProfile;
   readonly network?: string;
+  readonly memory?: string;
+  readonly base: number;
   readonly json?: true;
 }
 
 /** `sanlab ibft lint`. */
 export async function lint(file: string, options: LintCommandOptions): Promise<void> {
-  const { network, profile } = options;
-  const context =
+  const { network, profile, memory, base } = options;
+  const known =
     network === undefined ? {} : parseLintContext((await readBytes(network)).toString("utf8"), network);
-  const findings = lintIbft(await readTable(file), { profile, context });
+  const table = await readTable(file);
+  const context =
+    memory === undefined ? known : contextOfMemory({ base, bytes: await readBytes(memory) }, table, known);
+  const findings = lintIbft(table, { profile, context });
   if (options.json === true) printJson({ findings });
   else process.stdout.write(`${describeFindings(findings)}\n`);
   process.exitCode = findings.some(({ severity }) => severity === "fatal") ? 1 : 0;

@@ -1,9 +1,7 @@
 import { readFile, writeFile } from "node:fs/promises";
 import { UsageError } from "#core";
 import { parseIbftSpec, writeIbft } from "#ibft";
-
-/** The firmware's own table, as Linux shows it. */
-const OWN = ["/sys/firmware/acpi/tables/iBFT", "/sys/firmware/acpi/tables/IBFT"];
+import { isFolder, readSysfs } from "./ibft-own.ts";
 
 /** The bytes of a file, or of standard input for `-`. */
 export async function readBytes(file: string): Promise<Buffer> {
@@ -13,8 +11,9 @@ export async function readBytes(file: string): Promise<Buffer> {
   return Buffer.concat(chunks);
 }
 
-/** A file with a table: one that begins with a signature. Throws a UsageError for anything else. */
-export async function readTable(file: string): Promise<Buffer> {
+/** A file with a table, or a folder like /sys/firmware/ibft. Throws a UsageError for anything else. */
+export async function readTable(file: string): Promise<Uint8Array> {
+  if (file !== "-" && (await isFolder(file))) return await readSysfs(file);
   const bytes = await readBytes(file);
   if (!isTable(bytes)) {
     throw new UsageError(
@@ -29,18 +28,6 @@ export async function readTable(file: string): Promise<Buffer> {
 export async function readTableOrSpec(file: string): Promise<Uint8Array> {
   const bytes = await readBytes(file);
   return isTable(bytes) ? bytes : writeIbft(parseIbftSpec(bytes.toString("utf8"), file));
-}
-
-/** The table that this machine was booted with. */
-export async function readOwnTable(): Promise<Buffer> {
-  for (const file of OWN) {
-    const bytes = await readFile(file).catch(() => undefined);
-    if (bytes !== undefined) return bytes;
-  }
-  throw new UsageError(
-    "NO_IBFT",
-    `this machine has no iBFT that can be read (${OWN[0]}); name a file, or try as root`,
-  );
 }
 
 /** Writes a file that may hold secrets: only its owner can read it. `-` is standard output. */

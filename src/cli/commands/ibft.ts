@@ -1,6 +1,7 @@
 import { Command, InvalidArgumentError, Option } from "commander";
 import type { LintProfile } from "#ibft";
-import { dump, find, type FindOptions } from "../ibft-read.ts";
+import { find, type FindOptions } from "../ibft-find.ts";
+import { dump } from "../ibft-read.ts";
 import { diff, lint, type LintCommandOptions } from "../ibft-check.ts";
 import { carry, type CarryOptions, dumper, make, type MakeOptions } from "../ibft-make.ts";
 
@@ -38,7 +39,7 @@ function makeCommand(): Command {
 function dumpCommand(): Command {
   return new Command("dump")
     .description("show every field of a table; without FILE that of this machine")
-    .argument("[file]", "a table, - for standard input")
+    .argument("[file]", "a table, - for standard input, or a folder like /sys/firmware/ibft")
     .option("--secrets", "show CHAP secrets")
     .option("--json", "one JSON document")
     .addHelpText("after", "\nExample:\n  sanlab ibft dump runs/latest/ibft.bin --json")
@@ -51,9 +52,11 @@ function lintCommand(): Command {
   const profiles: readonly LintProfile[] = ["spec", "windows", "linux"];
   return new Command("lint")
     .description("check a table; exit status 1 where a finding is fatal")
-    .argument("<file>", "a table, - for standard input")
+    .argument("<file>", "a table, - for standard input, or a folder like /sys/firmware/ibft")
     .addOption(new Option("--profile <profile>", "whose needs count").choices(profiles).default("spec"))
     .option("--network <file>", "what is known of machine and network, in YAML")
+    .option("--memory <image>", "an image of the machine's memory, to see what became of the table there")
+    .option("--base <address>", "physical address of the image's first byte", parseAddress, 0)
     .option("--json", "one JSON document")
     .addHelpText("after", "\nExample:\n  sanlab ibft lint vm0.ibft --profile windows --network lab.yaml")
     .action(async (file: string, options: LintCommandOptions) => lint(file, options));
@@ -61,13 +64,17 @@ function lintCommand(): Command {
 
 function findCommand(): Command {
   return new Command("find")
-    .description("find the tables in a memory image, as an operating system would; exit status 1 for none")
-    .argument("<memory>", "the image")
+    .description(
+      "find the tables that an operating system would: in a memory image, in a machine of QEMU's, or on this machine; exit status 1 for none",
+    )
+    .argument("[memory]", "the image; without it and --qmp this machine")
     .option("--base <address>", "physical address of its first byte", parseAddress, 0)
-    .option("--anywhere", "also tables that no operating system would find")
+    .option("--qmp <socket>", "the monitor of a machine that runs: a socket's path, or HOST:PORT")
+    .option("--anywhere", "also tables in the image that no operating system would find")
+    .option("--out <file>", "where the first good table goes, - for standard output")
     .option("--json", "one JSON document")
-    .addHelpText("after", "\nExample:\n  sanlab ibft find low.bin --base 0x80000")
-    .action(async (file: string, options: FindOptions) => find(file, options));
+    .addHelpText("after", "\nExample:\n  sanlab ibft find --qmp /run/vm0.qmp --out vm0.ibft")
+    .action(async (file: string | undefined, options: FindOptions) => find(file, options));
 }
 
 function diffCommand(): Command {
