@@ -1,8 +1,5 @@
-import { constants } from "node:fs";
-import { access } from "node:fs/promises";
-import { errorCode } from "#core";
 import { TUN_DEVICE } from "#harness/tap-stream";
-import { probeNamespaces, runTool, type NamespaceSupport } from "#harness/network";
+import { probeNamespaces, runTool, tunFault, type NamespaceSupport } from "#harness/network";
 import type { Check } from "./doctor.ts";
 
 const FALL_BACK = "boots go over QEMU's user-mode network, which rtl8139 and DHCP options cannot use";
@@ -31,20 +28,9 @@ function namespaces(support: NamespaceSupport): Check {
 }
 
 async function tunDevice(): Promise<Check> {
-  const name = TUN_DEVICE;
-  try {
-    await access(TUN_DEVICE, constants.R_OK | constants.W_OK);
-    return { name, status: "ok", detail: "may be opened" };
-  } catch (error) {
-    return errorCode(error) === "EACCES"
-      ? {
-          name,
-          status: "warn",
-          detail: `this user may not open it; ${FALL_BACK}`,
-          cure: `chmod 666 ${TUN_DEVICE}`,
-        }
-      : { name, status: "warn", detail: `not there; ${FALL_BACK}`, cure: "modprobe tun" };
-  }
+  const fault = await tunFault();
+  if (fault === undefined) return { name: TUN_DEVICE, status: "ok", detail: "may be opened" };
+  return { name: TUN_DEVICE, status: "warn", detail: `${fault.reason}; ${FALL_BACK}`, cure: fault.cure };
 }
 
 async function tapDevice(support: NamespaceSupport): Promise<Check> {

@@ -9,7 +9,7 @@
  *
  * Never done here: changing a network that this process did not get for itself, and speaking any protocol above ARP.
  */
-export { probePrivateNetwork } from "./private-network.ts";
+export { probePrivateNetwork, tunFault } from "./private-network.ts";
 export { probeNamespaces, type NamespaceKind, type NamespaceSupport } from "./namespace-support.ts";
 export { enterPrivateNamespace, type EnterOptions } from "./enter-namespace.ts";
 export { adoptPrivateNamespace, type PrivateNamespace } from "./inside-namespace.ts";

@@ -10,12 +10,18 @@ export async function probePrivateNetwork(
 ): Promise<NamespaceSupport> {
   const support = await probeNamespaces(options);
   if (!support.available) return support;
+  const fault = await tunFault();
+  return fault === undefined ? support : { available: false, ...fault };
+}
+
+/** Why this user cannot make TAP devices, and what helps; undefined where nothing speaks against it. */
+export async function tunFault(): Promise<{ readonly reason: string; readonly cure: string } | undefined> {
   try {
     await access(TUN_DEVICE, constants.R_OK | constants.W_OK);
-    return support;
+    return undefined;
   } catch (error) {
     return errorCode(error) === "EACCES"
-      ? { available: false, reason: `this user may not open ${TUN_DEVICE}`, cure: `chmod 666 ${TUN_DEVICE}` }
-      : { available: false, reason: `there is no ${TUN_DEVICE}`, cure: "modprobe tun" };
+      ? { reason: `this user may not open ${TUN_DEVICE}`, cure: `chmod 666 ${TUN_DEVICE}` }
+      : { reason: `there is no ${TUN_DEVICE}`, cure: "modprobe tun" };
   }
 }
