@@ -24,7 +24,7 @@ export interface PlannedNic {
 }
 
 export interface PlannedTarget {
-  readonly kind: "embedded" | "tgt" | "external";
+  readonly kind: "embedded" | "tgt" | "istgt" | "external";
   readonly iqn: string;
   /** As the guest reaches it. */
   readonly host: string;
@@ -164,7 +164,7 @@ function plannedTarget(scenario: Scenario, userMode: boolean, secrets?: ChapSecr
     };
   }
   return {
-    kind: scenario.target === "tgt" ? "tgt" : "embedded",
+    kind: scenario.target === "tgt" || scenario.target === "istgt" ? scenario.target : "embedded",
     iqn: targetName,
     // On the user-mode network the runner takes a free port of the host's loopback.
     host: userMode ? userNetwork().hostAddress : scenario.addresses === "ipv6" ? "fd77::1" : "10.77.0.1",

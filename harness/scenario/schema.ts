@@ -18,16 +18,16 @@ const nicSchema = z.strictObject({
 
 const targetUrl = z
   .string()
-  .regex(/^iscsi:/, "embedded, tgt or an iscsi:// URL")
+  .regex(/^iscsi:/, "embedded, tgt, istgt or an iscsi:// URL")
   .check((context) => {
     const fault = context.issues.length > 0 ? undefined : urlFault(context.value);
     if (fault !== undefined) context.issues.push({ code: "custom", message: fault, input: context.value });
   });
 
 const targetSchema = z
-  .union([z.enum(["embedded", "tgt"]), targetUrl])
+  .union([z.enum(["embedded", "tgt", "istgt"]), targetUrl])
   .default("embedded")
-  .describe("Who serves the disk: sanlab itself, Debian's tgtd, or a target that is already there");
+  .describe("Who serves the disk: sanlab itself, Debian's tgtd or istgt, or a target that is already there");
 
 function urlFault(text: string): string | undefined {
   try {

@@ -4,6 +4,7 @@ import { parseIscsiUrl } from "#initiator";
 import { Target } from "#target";
 import { freePort, type Lab } from "#harness/lab";
 import type { Timeline } from "#harness/observe";
+import { startIstgt } from "./istgt-target.ts";
 import type { RunPlan } from "./plan.ts";
 import { startTgt } from "./tgt-target.ts";
 
@@ -18,8 +19,10 @@ export async function startTarget(plan: RunPlan, lab: Lab, timeline: Timeline): 
   const { kind, host, port, chap } = plan.target;
   if (kind === "external") return parseIscsiUrl(plan.scenario.target);
   const listenHost = plan.network.kind === "private" ? host : "127.0.0.1";
-  if (kind === "tgt")
-    return await startTgt(plan, lab, { host: listenHost, port: port || (await freePort()) });
+  if (kind === "tgt" || kind === "istgt") {
+    const start = kind === "tgt" ? startTgt : startIstgt;
+    return await start(plan, lab, { host: listenHost, port: port || (await freePort()) });
+  }
   const disk = lab.own(await overlayOf(plan, lab));
   const target = lab.own(
     await Target.listen({

@@ -1,22 +1,16 @@
-import { spawn } from "node:child_process";
-import { once } from "node:events";
 import { constants } from "node:fs";
-import { copyFile, open, rm } from "node:fs/promises";
-import { setTimeout as delay } from "node:timers/promises";
+import { copyFile, rm } from "node:fs/promises";
 import { LabError } from "#core";
 import type { Lab } from "#harness/lab";
 import { runTool, toolEnvironment } from "#harness/network";
 import type { RunPlan } from "./plan.ts";
 import { relaySecret } from "./secret-relay.ts";
 import type { Portal } from "./start-target.ts";
+import { startDaemon, waitForDaemon } from "./target-daemon.ts";
 
-const startLimitMs = 10_000;
-const pollMs = 50;
 /** A socket's path may have 107 bytes only, so both programs work in the run folder and name it relatively. */
 const socket = "tgtd.sock";
 const relaySocket = "relay.sock";
-/** What setpriv, like a shell, ends with when there is no program to start. */
-const notFound = 127;
 const leftovers = [socket, `${socket}.lock`, `${socket}.0`, `${socket}.0.lock`];
 
 /**
@@ -30,7 +24,11 @@ export async function startTgt(plan: RunPlan, lab: Lab, portal: Portal): Promise
   lab.defer(() => rm(disk, { force: true }));
   await copyFile(plan.guest.image, disk, constants.COPYFILE_FICLONE);
   const env = { ...toolEnvironment(), TGT_IPC_SOCKET: socket };
-  const daemon = await startDaemon(portal, lab, env);
+  const daemon = await startDaemon(lab, {
+    command: ["tgtd", "-f", "--iscsi", `portal=${portal.host}:${portal.port}`],
+    env,
+    leftovers,
+  });
 
   const adminBy =
     (over: string) =>
@@ -43,19 +41,9 @@ export async function startTgt(plan: RunPlan, lab: Lab, portal: Portal): Promise
       return status === 0 ? undefined : reason;
     };
   const admin = adminBy(socket);
-  const limit = performance.now() + startLimitMs;
-  for (let reason = await admin("--op", "show", "--mode", "sys"); reason !== undefined;) {
-    if (daemon.ended?.missing === true)
-      throw new LabError("TGT_MISSING", "tgtd is not installed: apt-get install tgt");
-    if (daemon.ended !== undefined || performance.now() > limit) {
-      throw new LabError(
-        "TGT_FAILED",
-        `tgtd does not answer (${daemon.ended?.how ?? reason}); see ${daemon.log}`,
-      );
-    }
-    await delay(pollMs, undefined, { signal: lab.signal });
-    reason = await admin("--op", "show", "--mode", "sys");
-  }
+  await waitForDaemon(daemon, lab, { missing: "TGT_MISSING", failed: "TGT_FAILED", debian: "tgt" }, () =>
+    admin("--op", "show", "--mode", "sys"),
+  );
   const target = ["--mode", "target", "--tid", "1"];
   const steps = [
     ["--op", "new", ...target, "-T", plan.target.iqn],
@@ -102,33 +90,4 @@ async function addAccount(
     (await admin("--op", "new", ...account, "--password", relay.placeholder)) ??
     (await admin("--op", "bind", ...account, "--tid", "1", ...(outgoing ? ["--outgoing"] : [])));
   if (reason !== undefined) throw new LabError("TGT_FAILED", `tgtadm: the account of ${user}: ${reason}`);
-}
-
-interface Daemon {
-  readonly log: string;
-  /** How it ended, once it has; `missing`: there is no such program. */
-  ended?: { readonly missing: boolean; readonly how: string };
-}
-
-async function startDaemon(portal: Portal, lab: Lab, env: NodeJS.ProcessEnv): Promise<Daemon> {
-  const daemon: Daemon = { log: lab.path("target-tgtd.log") };
-  const log = await open(daemon.log, "w", 0o600);
-  // Where there is no namespace to end it, tgtd still has to end with this process.
-  const tied = ["--pdeathsig", "KILL", "--", "tgtd", "-f", "--iscsi", `portal=${portal.host}:${portal.port}`];
-  const child = spawn("setpriv", tied, {
-    cwd: lab.folder,
-    env,
-    stdio: ["ignore", log.fd, log.fd],
-  });
-  await log.close();
-  const exited = once(child, "exit").then(
-    ([code, signal]) =>
-      (daemon.ended = { missing: code === notFound, how: `it ended with ${String(signal ?? code)}` }),
-    () => (daemon.ended = { missing: false, how: "setpriv does not start: apt-get install util-linux" }),
-  );
-  lab.defer(async () => {
-    if (child.kill("SIGKILL")) await exited;
-    for (const name of leftovers) await rm(lab.path(name), { force: true });
-  });
-  return daemon;
 }

@@ -63,6 +63,7 @@ test("only cards that lose bursts get a clamped wire", (t) => {
 test("tgtd keeps LUN 0 for itself", (t) => {
   t.is(plan({}).target.lun, 0);
   t.like(plan({ target: "tgt" }).target, { kind: "tgt", lun: 1, host: "10.77.0.1", port: 3260 });
+  t.like(plan({ target: "istgt" }).target, { kind: "istgt", lun: 0, host: "10.77.0.1", port: 3260 });
 });
 
 test("a target that is there is reached as the guest sees it", (t) => {

@@ -21,7 +21,7 @@ export function command(): Command {
     )
     .option("--uefi", "OVMF instead of SeaBIOS")
     .option("--image <file>", "your own disk image, for a guest such as windows that comes without one")
-    .option("--target <target>", "embedded, tgt, or the iscsi:// URL of one that is there")
+    .option("--target <target>", "embedded, tgt, istgt, or the iscsi:// URL of one that is there")
     .addOption(new Option("--accel <kind>", "QEMU's accelerator").choices(["auto", "kvm", "tcg"]))
     .option("--memory <MiB>", "the guest's memory", positive)
     .option("--timeout <seconds>", "for the whole boot", positive)
