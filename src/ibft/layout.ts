@@ -38,7 +38,7 @@ export interface Blocks {
   readonly strings: readonly { readonly offset: number; readonly bytes: Buffer }[];
 }
 
-const ALIGNMENT = { ipxe: 16, edk2: 8 } as const;
+const ALIGNMENT = { ipxe: 16, edk2: 8, packed: 8 } as const;
 /** EDK2's tables have this length; their strings grow down from its end. */
 const EDK2_LENGTH = 2048;
 /** Offsets are 16-bit words. */

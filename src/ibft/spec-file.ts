@@ -53,7 +53,7 @@ export const ibftSpecSchema = z.strictObject({
   revision: u8.optional(),
   oemId: z.string().max(6).optional(),
   oemTableId: z.string().max(8).optional(),
-  layout: z.enum(["ipxe", "edk2"]).optional(),
+  layout: z.enum(["ipxe", "edk2", "packed"]).optional(),
   control: z
     .strictObject({ ...block, extensions: u16 })
     .partial()

@@ -1,7 +1,10 @@
 import type { Block, IbftControl, IbftExtension, IbftInitiator, IbftNic, IbftTarget } from "./model.ts";
 
-/** How blocks and strings are placed: iPXE's 16-byte grid with strings behind, or EDK2's 8-byte grid and 2 KiB heap. */
-export type IbftLayout = "ipxe" | "edk2";
+/**
+ * How blocks and strings are placed: iPXE's 16-byte grid with room for two pairs and strings behind; EDK2's 8-byte grid and
+ * 2 KiB heap; or an 8-byte grid with strings right behind, as the table of three pairs has it that Linux was tested with.
+ */
+export type IbftLayout = "ipxe" | "edk2" | "packed";
 
 type Spec<T extends Block> = { readonly [K in keyof T]?: T[K] | undefined };
 

@@ -6,7 +6,7 @@ export function randomSpec(random: SeededRandom): IbftSpec {
   const nics = 1 + random.below(random.below(4) === 0 ? 12 : 3);
   const targets = 1 + random.below(3);
   return {
-    layout: targets + nics < 8 && random.below(3) === 0 ? "edk2" : "ipxe",
+    layout: targets + nics < 8 && random.below(3) === 0 ? "edk2" : random.pick(["ipxe", "packed"]),
     oemId: text(random, 6),
     oemTableId: text(random, 8),
     control: { flags: random.below(256), index: random.below(2), version: 1 },
