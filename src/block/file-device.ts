@@ -23,7 +23,7 @@ export interface FileDeviceOptions {
  *
  * `trim` punches a hole, and `extents` tells the file system's own holes. Where the file system or the machine cannot do
  * that, `trim` writes zeroes over what is not zero already, so that an image never grows by it, and `extents` reads the
- * range and calls a granule of 4 KiB that is all zero unallocated.
+ * range and calls a granule of 4 KiB that is all zero unallocated. Of a block device everything counts as allocated.
  */
 export class FileDevice implements BlockDevice {
   readonly file: string;
@@ -31,11 +31,12 @@ export class FileDevice implements BlockDevice {
   readonly blockSize: number;
   readonly readOnly: boolean;
   readonly #handle: FileHandle;
-  readonly #holes: FileHoles | undefined;
+  readonly #isBlockDevice: boolean;
+  #holes: FileHoles | undefined;
   #quick: QuickFile | undefined;
 
   private constructor(
-    { handle, holes, quick }: OpenedFile,
+    { handle, holes, isBlockDevice, quick }: OpenedFile,
     file: string,
     size: number,
     blockSize: number,
@@ -43,6 +44,7 @@ export class FileDevice implements BlockDevice {
   ) {
     this.#handle = handle;
     this.#holes = holes;
+    this.#isBlockDevice = isBlockDevice;
     this.#quick = quick;
     this.file = file;
     this.size = size;
@@ -145,7 +147,7 @@ export class FileDevice implements BlockDevice {
     options.signal?.throwIfAborted();
     checkWritable(this, offset, length);
     if (length === 0 || (await this.#holes?.punch(offset, length)) === true) return;
-    for await (const extent of this.extents(offset, length, options)) {
+    for await (const extent of mergeExtents(this.#scan(offset, length, options))) {
       if (!extent.allocated) continue;
       for (let done = 0; done < extent.length; done += scanSize) {
         await this.write(extent.offset + done, zeros(Math.min(scanSize, extent.length - done)), options);
@@ -154,16 +156,18 @@ export class FileDevice implements BlockDevice {
   }
 
   extents(offset: number, length: number, options: IoOptions = {}): AsyncIterable<Extent> {
-    return mergeExtents(
-      this.#holes === undefined
-        ? this.#scan(offset, length, options)
-        : this.#map(this.#holes, offset, length, options),
-    );
+    if (this.#holes?.known === true) return mergeExtents(this.#map(this.#holes, offset, length, options));
+    return this.#isBlockDevice
+      ? this.#whole(offset, length)
+      : mergeExtents(this.#scan(offset, length, options));
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     // Its descriptor may soon be that of another file.
+    const holes = this.#holes;
     this.#quick = undefined;
+    this.#holes = undefined;
+    await holes?.idle();
     await this.#handle.close();
   }
 
@@ -184,6 +188,12 @@ export class FileDevice implements BlockDevice {
     if (at < end) yield { offset: at, length: end - at, allocated: false };
   }
 
+  /** Of what lies in a block device nobody tells, and to read it all would take too long. */
+  async *#whole(offset: number, length: number): AsyncIterable<Extent> {
+    checkRange(this, offset, length);
+    if (length > 0) yield { offset, length, allocated: true };
+  }
+
   async *#scan(offset: number, length: number, options: IoOptions): AsyncIterable<Extent> {
     checkRange(this, offset, length);
     const buffer = Buffer.allocUnsafe(Math.min(scanSize, length));
@@ -201,11 +211,15 @@ export class FileDevice implements BlockDevice {
 interface OpenedFile {
   readonly handle: FileHandle;
   readonly holes: FileHoles | undefined;
+  readonly isBlockDevice: boolean;
   readonly quick: QuickFile | undefined;
 }
 
 async function opened(handle: FileHandle, file: string): Promise<OpenedFile> {
-  return { handle, holes: await FileHoles.of(handle.fd), quick: await quickFile(handle.fd, file) };
+  const isBlockDevice = (await handle.stat()).isBlockDevice();
+  // The folder of devices lies in memory; the devices do not.
+  const quick = isBlockDevice ? undefined : await quickFile(handle.fd, file);
+  return { handle, holes: await FileHoles.of(handle.fd), isBlockDevice, quick };
 }
 
 function isDirectoryError(cause: unknown): boolean {

@@ -55,7 +55,7 @@ export async function qemuImgInfo(
 }
 
 /** What it means that a program of qemu-utils failed. */
-export function failure(program: string, image: string, error: unknown): unknown {
+function failure(program: string, image: string, error: unknown): unknown {
   if (!(error instanceof ExecaError) || error.isCanceled) return error;
   if (error.code === "ENOENT") return missing(program, error);
   const stderr: unknown = error.stderr;

@@ -86,6 +86,17 @@ test("blocks of 4096 bytes are data where any part of them is", (t) =>
     for (const { offset, length } of await listExtents(device)) t.is((offset | length) % 4096, 0);
   }));
 
+test("a device that is closed in the middle of trims finishes those first", (t) =>
+  inFolder(async (folder) => {
+    const file = path.join(folder, "disk.img");
+    await writeFile(file, Buffer.alloc(4 * miB, 0x5a));
+    const device = await FileDevice.open(file);
+    const trims = [0, 1, 2, 3].map((n) => device.trim(n * miB, miB / 2));
+    await device[Symbol.asyncDispose]();
+    await t.notThrowsAsync(Promise.all(trims));
+    t.is(await allocated(file), 2 * miB);
+  }));
+
 const fallback = test.macro(async (t, prepare: string, load: string) => {
   await inFolder(async (folder) => {
     const script = `
