@@ -8,6 +8,7 @@ import type { Portal } from "./start-target.ts";
 import { startDaemon, waitForDaemon } from "./target-daemon.ts";
 
 const configuration = "istgt.conf";
+const pidFile = "istgt.pid";
 const authentication = "istgt-auth.conf";
 
 /**
@@ -27,7 +28,7 @@ export async function startIstgt(plan: RunPlan, lab: Lab, portal: Portal): Promi
   const daemon = await startDaemon(lab, {
     command: ["istgt", "-D", "-c", lab.path(configuration)],
     env: toolEnvironment(),
-    leftovers: ["istgt.pid"],
+    leftovers: [pidFile],
   });
   await waitForDaemon(
     daemon,
@@ -35,7 +36,7 @@ export async function startIstgt(plan: RunPlan, lab: Lab, portal: Portal): Promi
     { missing: "ISTGT_MISSING", failed: "ISTGT_FAILED", debian: "istgt" },
     () => refusal(portal),
   );
-  for (const file of [disk, ...files]) await rm(file, { force: true });
+  for (const file of [disk, ...files, lab.path(pidFile)]) await rm(file, { force: true });
   return portal;
 }
 
@@ -65,7 +66,7 @@ function settings(plan: RunPlan, portal: Portal, lab: Lab, disk: string, size: n
   return `
 [Global]
   NodeBase "${iqn.split(":")[0]}"
-  PidFile ${lab.path("istgt.pid")}
+  PidFile ${lab.path(pidFile)}
   AuthFile ${lab.path(authentication)}
   MediaDirectory ${lab.folder}
   LogFacility "local7"

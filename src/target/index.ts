@@ -4,7 +4,7 @@
  *
  * Used by the scenario runner, by `sanlab target serve` and by tests. What it sees is told through `report`:
  * connection, login-request, login-done, login-refused, session-open, session-closed, connection-closed, command, io,
- * nop, tmf, protocol-error, device-error. It never opens or closes a block device, and prints nothing.
+ * nop, tmf, snack, faults, fault, protocol-error, device-error. It never opens or closes a block device, and prints nothing.
  */
 export { Target } from "./target.ts";
 export type { TargetSessionInfo } from "./sessions.ts";

@@ -115,6 +115,9 @@ for (const [name, { on, action, when, survives, sessions, digest, says }] of Obj
     if (sessions !== undefined) t.true(opened >= sessions, `${opened} sessions`);
   });
 
+const faults = (action: string) =>
+  readFaultPlan(`seed: 1\nrules:\n  - { id: f, on: { login: any }, do: ${action} }\n`, "faults.yaml");
+
 test("libiscsi follows a redirection, and is told that a login is refused", async (t) => {
   await using device = new MemoryDevice(1024 * 1024);
   await using second = await Target.listen({
@@ -122,8 +125,6 @@ test("libiscsi follows a redirection, and is told that a login is refused", asyn
     luns: [{ lun: 1, device, identity: { product: "THE OTHER" } }],
   });
   const { host, port } = second.address;
-  const faults = (action: string) =>
-    readFaultPlan(`seed: 1\nrules:\n  - { id: f, on: { login: any }, do: ${action} }\n`, "faults.yaml");
   await using first = await Target.listen({
     iqn,
     luns: [{ lun: 1, device }],

@@ -320,7 +320,15 @@ test("two connections carry one session, in one order of CmdSN (RFC 7143 §4.2.2
   const { tsih, keys } = await leading.login({ ...identity, MaxConnections: "8" });
   t.is(keys.get("MaxConnections"), "2");
   using second = await RawClient.connect(setup.target.address);
-  t.is((await second.login(identity, { tsih, cid: 1 })).status, 0);
+  second.cmdSn = 77;
+  const negotiating = await second.login(identity, { tsih, cid: 1, transit: false, nsg: 0 });
+  t.like(
+    negotiating,
+    { status: 0, expCmdSn: 1, maxCmdSn: 128 },
+    "the session's numbers, not those of the request",
+  );
+  second.cmdSn = 1;
+  t.is((await second.login({}, { tsih, cid: 1 })).status, 0);
   using third = await RawClient.connect(setup.target.address);
   t.is((await third.login(identity, { tsih, cid: 2 })).status, 0x0206);
   const tur = encodeCdb("testUnitReady", {});

@@ -114,6 +114,8 @@ export class RawClient implements Disposable {
     readonly keys: Map<string, string>;
     readonly transit: boolean;
     readonly tsih: number;
+    readonly expCmdSn: number;
+    readonly maxCmdSn: number;
   }> {
     this.send(
       {
@@ -132,12 +134,14 @@ export class RawClient implements Disposable {
     );
     const answer = await this.next();
     if (answer?.pdu.opcode !== Opcode.LoginResponse) throw new Error("no Login Response");
-    const { statusClass, statusDetail, transit, tsih } = answer.pdu;
+    const { statusClass, statusDetail, transit, tsih, expCmdSn, maxCmdSn } = answer.pdu;
     return {
       status: (statusClass << 8) | statusDetail,
       keys: new Map(parseTextKeys(answer.data)),
       transit,
       tsih,
+      expCmdSn,
+      maxCmdSn,
     };
   }
 

@@ -22,6 +22,9 @@ export interface RecoveryOptions {
   expired(connection: Connection): void;
 }
 
+/** Connections whose tasks may wait at a time. */
+const maxLost = 16;
+
 /** What a session with ErrorRecoveryLevel 1 or 2 keeps beyond the end of its tasks and connections. */
 export class SessionRecovery {
   readonly data: RetainedData;
@@ -83,10 +86,12 @@ export class SessionRecovery {
 
   /**
    * A connection is gone; its tasks wait to be claimed for Time2Wait and Time2Retain. Tasks of an earlier connection of
-   * the same number have waited long enough.
+   * the same number, or of the first of too many, have waited long enough.
    */
   lose(connection: Connection, loggedOut: boolean): void {
-    const earlier = this.#lost.get(connection.cid);
+    const [oldest] = this.#lost.values();
+    const earlier = this.#lost.get(connection.cid) ?? (this.#lost.size >= maxLost ? oldest : undefined);
+    if (earlier !== undefined) this.#lost.delete(earlier.connection.cid);
     const timer = setTimeout(() => {
       this.#lost.delete(connection.cid);
       this.#options.expired(connection);
