@@ -46,25 +46,30 @@ test("EDK2's layout: 8-byte grid, 2048 bytes, strings from the end down", (t) =>
   t.is(table.initiator?.name, "iqn.2026-11.lab.san:vm0");
 });
 
+const clientNic = (i: number, mac: string) => ({
+  flags: 3,
+  ip: `192.168.${50 + i}.101`,
+  prefix: 24,
+  origin: 3,
+  gateway: `192.168.${50 + i}.1`,
+  dns1: `192.168.${50 + i}.1`,
+  dhcp: `192.168.${50 + i}.1`,
+  mac,
+  pci: `00:0${3 + i}.0`,
+  hostname: "client",
+});
+
 test("the table of three pairs that Linux' reader was tested with is reproduced byte for byte", (t) => {
-  const nic = (i: number, mac: string) => ({
-    flags: 3,
-    ip: `192.168.${50 + i}.101`,
-    prefix: 24,
-    origin: 3,
-    gateway: `192.168.${50 + i}.1`,
-    dns1: `192.168.${50 + i}.1`,
-    dhcp: `192.168.${50 + i}.1`,
-    mac,
-    pci: `00:0${3 + i}.0`,
-    hostname: "client",
-  });
   const spec: IbftSpec = {
     layout: "packed",
     oemId: "TESTIN",
     oemTableId: "TEST",
     initiator: { name: "iqn.1994-05.com.redhat:633114aacf2" },
-    nics: [nic(0, "52:54:00:12:34:00"), nic(1, "52:54:00:12:34:01"), nic(2, "52:54:00:12:34:01")],
+    nics: [
+      clientNic(0, "52:54:00:12:34:00"),
+      clientNic(1, "52:54:00:12:34:01"),
+      clientNic(2, "52:54:00:12:34:01"),
+    ],
     targets: [0, 1, 2].map((i) => ({
       flags: 3,
       ip: `192.168.${50 + i}.1`,

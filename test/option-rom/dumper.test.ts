@@ -1,10 +1,13 @@
 import { spawn } from "node:child_process";
+import { once } from "node:events";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { connect } from "node:net";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import test from "ava";
 import { readIbft, writeIbft, type IbftSpec } from "#ibft";
 import { buildDumper, buildOptionRom } from "#option-rom";
+import { Qmp } from "#harness/qemu-launcher";
 import { canonicalLine, modelLines } from "../ibft/lines.ts";
 
 const folder = mkdtempSync(path.join(tmpdir(), "sanlab-dumper-"));
@@ -12,6 +15,8 @@ test.after.always(() => rmSync(folder, { recursive: true }));
 // One for all machines: they boot side by side.
 const image = path.join(folder, "dumper.img");
 writeFileSync(image, buildDumper());
+
+const floppy = `if=floppy,format=raw,readonly=on,file=${image}`;
 
 const RICH: IbftSpec = {
   extensions: [{ data: "c0ffee0123456789", flags: 1 }],
@@ -65,7 +70,7 @@ function fileOf(bytes: Uint8Array): string {
 /** The same for a machine with these arguments. */
 async function dumpOn(
   carriers: readonly string[],
-  disk: readonly string[] = ["-drive", `if=floppy,format=raw,readonly=on,file=${image}`, "-boot", "a"],
+  disk: readonly string[] = ["-drive", floppy, "-boot", "a"],
 ): Promise<string[]> {
   const args = [
     "-accel",
@@ -162,6 +167,47 @@ test("the dumper boots from a hard disk as well, and shows ACPI's table behind t
     ["by=scan", "oemTableId=one", "by=acpi", "oemTableId=other", "tables=2"],
   );
 });
+
+test("a key shows it again, and keys turn the pages", async (t) => {
+  const socket = path.join(folder, "keys.qmp");
+  const args = "-accel tcg -m 64 -display none -nodefaults -vga std -serial stdio".split(" ");
+  const qemu = spawn(
+    "qemu-system-x86_64",
+    [
+      ...args,
+      "-qmp",
+      `unix:${socket},server=on,wait=off`,
+      "-drive",
+      floppy,
+      "-boot",
+      "a",
+      "-option-rom",
+    ].concat(fileOf(buildOptionRom(writeIbft({ ...RICH, quirks: {} })))),
+    { stdio: ["ignore", "pipe", "inherit"] },
+  );
+  t.teardown(() => qemu.kill("SIGKILL"));
+  let output = "";
+  let keys = 0;
+  for await (const chunk of qemu.stdout) {
+    output += String(chunk);
+    const ends = output.split("dumper: end").length - 1;
+    if (ends === 2) break;
+    // The BIOS keeps fifteen keys; five pages and the start take six.
+    if (ends === 1 && keys === 0) keys = await press(socket, 10);
+  }
+  const [first, second] = output.split("sanlab iBFT dumper: end");
+  t.is(second?.split("sanlab iBFT dumper\r\n")[1], first?.split("sanlab iBFT dumper\r\n")[1]);
+});
+
+async function press(socket: string, times: number): Promise<number> {
+  const stream = connect(socket);
+  await once(stream, "connect");
+  using qmp = await Qmp.connect(stream);
+  for (let i = 0; i < times; i++) {
+    await qmp.execute("send-key", { keys: [{ type: "qcode", data: "spc" }] });
+  }
+  return times;
+}
 
 test("the dumper says that there is no table", async (t) => {
   t.deepEqual(await dump(), ["tables=0"]);
