@@ -126,7 +126,7 @@ function lintGateway(scene: Scene, nic: IbftNic, name: string): void {
     // A gateway that is the target itself harms nothing.
     if (target.ip !== gateway && inSameSubnet(ip, target.ip, prefix)) {
       const message = `the target ${target.ip} is on-link, and a gateway is given (${gateway})`;
-      scene.say("R44", `${name}.gateway`, message, scene.profile === "windows" ? "warning" : "info");
+      scene.say("R44", `${name}.gateway`, message, scene.profile === "linux" ? "info" : "warning");
     }
   }
 }
