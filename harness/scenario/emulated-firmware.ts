@@ -2,7 +2,7 @@ import { lookup } from "node:dns/promises";
 import { open, rm } from "node:fs/promises";
 import { LabError, parseIp, type Report } from "#core";
 import { Session } from "#initiator";
-import { serveNbd, type NbdServer } from "#nbd";
+import { serveNbd, type NbdExportOptions, type NbdServer } from "#nbd";
 import type { Lab } from "#harness/lab";
 import type { Timeline } from "#harness/observe";
 import type { DiskController, DiskSpec } from "#harness/qemu-launcher";
@@ -10,6 +10,7 @@ import { carryTables, type TableCarriers } from "./emulated-carriers.ts";
 import type { SessionFactsForTable } from "./emulated-table.ts";
 import { FirmwareDiskLog } from "./firmware-disk-log.ts";
 import type { RunPlan } from "./plan.ts";
+import { ReadAhead } from "./read-ahead.ts";
 import type { Portal } from "./start-target.ts";
 
 /** The boot firmware that sanlab itself plays: its session, its disk, and the table that it leaves. */
@@ -50,7 +51,7 @@ export async function startEmulatedFirmware(
   const device = await session.disk(lun, { signal });
   timeline.append("firmware", "disk", { lun, size: device.size, blockSize: device.blockSize });
   const log = new FirmwareDiskLog(report);
-  const server = await serve(lab, { name: exportName, device }, log.see);
+  const server = await serve(lab, { name: exportName, device: new ReadAhead(device) }, log.see);
   const carriers = await carryTables(plan, await factsOf(plan, session, portal), lab);
   return {
     disk: {
@@ -78,11 +79,7 @@ function controllerOf({ scenario }: RunPlan): DiskController {
 }
 
 /** A socket's path may have 107 bytes only, so server and QEMU both name it from the run folder, which they have open. */
-async function serve(
-  lab: Lab,
-  served: { readonly name: string; readonly device: Awaited<ReturnType<Session["disk"]>> },
-  report: Report,
-): Promise<NbdServer> {
+async function serve(lab: Lab, served: NbdExportOptions, report: Report): Promise<NbdServer> {
   const folder = await open(lab.folder, "r");
   lab.defer(() => folder.close());
   return lab.own(
