@@ -1,4 +1,5 @@
-import type { LunValue, OperationalValues, TextKey } from "ts-iscsi-pdu";
+import { UsageError } from "#core";
+import { TmfFunction, tmfFunctions, type LunValue, type OperationalValues, type TextKey } from "ts-iscsi-pdu";
 import { abortTask } from "./abort.ts";
 import type { ChapAlgorithm } from "./chap.ts";
 import { completeWishes, isidBytes } from "./default-keys.ts";
@@ -143,9 +144,19 @@ export class Session implements AsyncDisposable {
     return await ScsiDisk.open(this.unit(lun), options);
   }
 
-  /** Sends a task management function; the response is a result, whatever it is. */
+  /**
+   * Sends a task management function; the response is a result, whatever it is.
+   * @throws UsageError PROTOCOL_LEVEL for a function of RFC 7144 where `iSCSIProtocolLevel` is below 2.
+   */
   async manage(options: TmfOptions & { readonly signal?: AbortSignal }): Promise<TmfResult> {
     const { signal, ...fields } = options;
+    if (fields.function >= TmfFunction.QueryTask && this.values.iSCSIProtocolLevel < 2) {
+      const name = tmfFunctions.text(fields.function);
+      throw new UsageError(
+        "PROTOCOL_LEVEL",
+        `${name} needs iSCSIProtocolLevel 2, and the target agreed to ${this.values.iSCSIProtocolLevel}: offer it with the login`,
+      );
+    }
     return await this.#request(new TmfRequest(fields), signal);
   }
 

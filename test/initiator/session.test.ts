@@ -3,7 +3,15 @@ import { MemoryDevice } from "#block";
 import { discover, Session, type SessionOptions } from "#initiator";
 import { encodeCdb, ScsiStatus } from "#scsi";
 import { Target } from "#target";
-import { Framer, Opcode, TmfFunction, writeLoginResponse, writeTextKeys, type TextKey } from "ts-iscsi-pdu";
+import {
+  Framer,
+  Opcode,
+  TmfFunction,
+  TmfResponseCode,
+  writeLoginResponse,
+  writeTextKeys,
+  type TextKey,
+} from "ts-iscsi-pdu";
 import test from "ava";
 import { Relay } from "./peers/relay.ts";
 
@@ -89,6 +97,40 @@ test("task management answers are results", async (t) => {
   const { status, sense } = await session.execute({ lun: 0, cdb: encodeCdb("testUnitReady", {}) });
   t.is(status, ScsiStatus.CheckCondition);
   t.is(sense?.key, 6);
+});
+
+test("the task management functions of RFC 7144 go out at level 2, and not below", async (t) => {
+  const device = new MemoryDevice(1024 * 1024);
+  const reading = Promise.withResolvers<void>();
+  const held = Promise.withResolvers<void>();
+  device.read = async () => {
+    reading.resolve();
+    await held.promise;
+  };
+  await using target = await listen({ luns: [{ lun: 0, device }] });
+  await using old = await loginTo(target.address.port, { keys: { iSCSIProtocolLevel: 1 } });
+  await t.throwsAsync(old.manage({ function: TmfFunction.QueryTaskSet, lun: 0 }), { code: "PROTOCOL_LEVEL" });
+  await using session = await loginTo(target.address.port, { keys: { iSCSIProtocolLevel: 2 } });
+  t.is(session.values.iSCSIProtocolLevel, 2);
+  await session.unit(0).testUnitReady();
+  const ask = async (name: keyof typeof TmfFunction) =>
+    (
+      await session.manage({
+        function: TmfFunction[name],
+        lun: 0,
+        ...(name === "QueryTask" && { referencedTaskTag: 0xffff }),
+      })
+    ).response;
+  t.is(await ask("QueryTaskSet"), TmfResponseCode.FunctionComplete);
+  const cdb = encodeCdb("read10", { lba: 0, blocks: 8 });
+  const read = session.execute({ lun: 0, cdb, readInto: Buffer.alloc(4096) });
+  await reading.promise;
+  t.is(await ask("QueryTaskSet"), TmfResponseCode.FunctionSucceeded);
+  t.is(await ask("QueryTask"), TmfResponseCode.FunctionComplete);
+  t.is(await ask("QueryAsynchronousEvent"), TmfResponseCode.FunctionComplete);
+  held.resolve();
+  await read;
+  t.is(await ask("ItNexusReset"), TmfResponseCode.FunctionComplete);
 });
 
 test("residuals are told, and a disk's read that comes short is an error", async (t) => {
