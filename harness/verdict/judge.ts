@@ -67,7 +67,7 @@ export function judge(observations: readonly Observation[]): Verdict {
       confidence: "certain",
       summary: passSummary(facts, reached, startedAt),
       advice: "",
-      evidence: evidence(proof === undefined ? [] : [proof]),
+      evidence: evidence(proofOf(facts, proof)),
     };
   }
   const notReached = `${reached === null ? "reached nothing" : `reached ${reached}`}, not ${goal(facts.plan.reach)}`;
@@ -123,6 +123,12 @@ function passSummary({ reached, firmware, system }: BootFacts, highest: PhaseId,
   return highest === "P17"
     ? `the guest reached login after ${at} s${who}${by}`
     : `reached ${highest} (${phases[highest]}) after ${at} s${by}`;
+}
+
+/** A login may have needed several signs. */
+function proofOf({ login }: BootFacts, proof: Observation | undefined): readonly Observation[] {
+  if (login !== undefined && proof === login.observation) return login.observations;
+  return proof === undefined ? [] : [proof];
 }
 
 function goal(phase: PhaseId): string {

@@ -6,6 +6,8 @@ import type { PlanFacts } from "./plan-facts.ts";
 export interface LoginSeen {
   /** The last observation that was needed; the login counts from here. */
   readonly observation: Observation;
+  /** All that were needed, by time. */
+  readonly observations: readonly Observation[];
   readonly signals: readonly string[];
 }
 
@@ -36,9 +38,7 @@ export function loginSeen(
   const probe = (wanted: string) => all.find(({ source, kind }) => source === "probe" && kind === wanted);
   const seen: Readonly<Record<string, Observation | undefined>> = {
     marker,
-    modules: lastOfFirst(
-      login.modules.map((one) => kd.modules.find((module) => fits(one, fileName(module)))),
-    ),
+    modules: lastOf(login.modules.map((one) => kd.modules.find((module) => fits(one, fileName(module))))),
     processes: kd.processLists.find((list) => {
       const names = namesOf(list);
       return login.processes.every((one) => names.some((name) => fits(one, name)));
@@ -51,14 +51,17 @@ export function loginSeen(
     screen: since === undefined ? undefined : all.find((one) => one.t > since && showsSomething(one)),
   };
   const found = login.signals.flatMap((signals): LoginSeen[] => {
-    const last = lastOfFirst(signals.map((signal) => seen[signal]));
-    return last === undefined || last.t >= over ? [] : [{ observation: last, signals }];
+    const needed = signals.map((signal) => seen[signal]);
+    const last = lastOf(needed);
+    if (last === undefined || last.t >= over) return [];
+    const observations = needed.filter((one) => one !== undefined).toSorted((a, b) => a.t - b.t);
+    return [{ observation: last, observations, signals }];
   });
   return found.toSorted((a, b) => a.observation.t - b.observation.t)[0];
 }
 
 /** The latest of observations of which every one is needed. */
-function lastOfFirst(needed: readonly (Observation | undefined)[]): Observation | undefined {
+function lastOf(needed: readonly (Observation | undefined)[]): Observation | undefined {
   const there = needed.filter((one) => one !== undefined);
   if (there.length < needed.length) return undefined;
   return there.toSorted((a, b) => a.t - b.t).at(-1);

@@ -326,7 +326,7 @@ test(
       .see("probe", "settled", {})
       .module("win32k.sys"),
   "reached",
-  { outcome: "pass", reached: "P17", evidence: /win32k/ },
+  { outcome: "pass", reached: "P17", evidence: /^stable [^]*settled[^]*win32k/ },
 );
 test(
   "an incomplete combination is no login",
