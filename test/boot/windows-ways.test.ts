@@ -16,7 +16,7 @@ const swapped = `nics:
     - { mac: "52:54:00:5a:4e:01", pci: 00:02.0, ip: 10.77.0.100, prefix: 24 }
   targets: [{ nic: 1 }]`;
 
-/** What only Windows punishes, and beside each the same boot without it, or of a system that does not mind. */
+/** What only Windows punishes. */
 for (const [title, yaml, reached, name] of [
   ["iPXE, a gateway that is silent", `guest: ${guest}\ngateway: silent\n`, "P12", "GW-DEAD"],
   ["iPXE, a gateway that answers", `guest: ${guest}\ngateway: answers\n`, "P17", null],
@@ -31,12 +31,6 @@ for (const [title, yaml, reached, name] of [
     `guest: ${guest}\nfirmware: emulated\nnics: [{ model: virtio }, { model: virtio }]\nibft:\n  ${swapped}\n`,
     "P12",
     "NIC-ORDER",
-  ],
-  [
-    "the SAN's port second in the table, for Linux",
-    `guest: debian-mini\nfirmware: emulated\nnics: [{ model: virtio }, { model: virtio }]\nibft:\n  ${swapped}\n`,
-    "P17",
-    null,
   ],
 ] as const) {
   test(`Windows' ways with an iBFT: ${title}`, async (t) => {

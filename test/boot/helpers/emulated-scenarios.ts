@@ -53,6 +53,20 @@ export const everyTable: readonly EmulatedCase[] = [
   { name: "rom-static", scenario: { nics: [virtio], ibft: { carrier: "rom-static" } } },
   { name: "edk2-layout", scenario: { nics: [virtio], ibft: { layout: "edk2" } } },
   { name: "second-target", scenario: { nics: [virtio, virtio], ibft: { targets: [{}, {}] } } },
+  {
+    // Linux does not mind what Windows punishes; windows-ways.test.ts has the other half.
+    name: "sans-port-second",
+    scenario: {
+      nics: [virtio, virtio],
+      ibft: {
+        nics: [
+          { ...second, ip: "10.77.1.100", prefix: 24 },
+          { ...first, ip: "10.77.0.100", prefix: 24 },
+        ],
+        targets: [{ nic: 1 }],
+      },
+    },
+  },
   // Linux from 5.6 on reads it; the lint warns.
   {
     name: "control-above-18",
