@@ -1,9 +1,15 @@
 import type { Observation } from "#harness/observe";
 
+/** New lines of the text screen; what is seen of a picture is another kind. */
+export function isScreenText({ source, kind }: Observation): boolean {
+  return source === "screen" && kind === "text";
+}
+
 /** One line that says what was seen. */
 export function describeObservation({ source, kind, data }: Observation): string {
   if (source === "serial") return String(data["line"]);
-  if (source === "screen") return (data["lines"] as readonly string[]).map((line) => line.trim()).join(" / ");
+  if (source === "screen" && kind === "text")
+    return (data["lines"] as readonly string[]).map((line) => line.trim()).join(" / ");
   if (source === "memory" && kind === "ibft")
     return `iBFT at 0x${Number(data["address"]).toString(16)} (${data["valid"] === true ? "valid" : "wrong"})`;
   if (source === "kd") return describeKd(kind, data);

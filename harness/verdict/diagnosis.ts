@@ -1,5 +1,6 @@
 import type { Observation } from "#harness/observe";
 import type { BootFacts } from "./boot-facts.ts";
+import { isScreenText } from "./describe.ts";
 import { tableOutOfReach, wrongTable } from "./diagnose-table.ts";
 import { loginRefusal } from "./login-refusal.ts";
 import type { Confidence } from "./verdict.ts";
@@ -83,7 +84,7 @@ function noFrame({ reached, all }: BootFacts): Diagnosis | undefined {
     confidence: "guess",
     cause: "no frame ever came from the guest's NIC",
     advice: "See screen.png: the firmware found no boot ROM for this NIC, or the NIC has no link.",
-    evidence: all.filter((one) => one.source === "screen").slice(-3),
+    evidence: all.filter(isScreenText).slice(-3),
   };
 }
 
@@ -104,7 +105,7 @@ function noAddress({ reached, all, firmware }: BootFacts): Diagnosis | undefined
 function firmwareError({ all, firmware }: BootFacts): Diagnosis | undefined {
   if (firmware !== undefined) return undefined;
   for (const observation of all) {
-    if (observation.source !== "screen") continue;
+    if (!isScreenText(observation)) continue;
     const lines = observation.data["lines"] as readonly string[];
     const code = /ipxe\.org\/([0-9a-f]{6})/.exec(lines.join("\n"))?.[1];
     const cause = code === undefined ? undefined : rootPathErrors[code];
@@ -192,7 +193,7 @@ function noBootFile({ firmware, reached, all }: BootFacts): Diagnosis | undefine
     confidence: "likely",
     cause: "the firmware read the boot sector and nothing behind it",
     advice: "The disk has no boot loader in its MBR (BIOS) or no \\EFI\\BOOT\\BOOTX64.EFI (UEFI).",
-    evidence: all.filter((one) => one.source === "screen").slice(-2),
+    evidence: all.filter(isScreenText).slice(-2),
   };
 }
 
@@ -281,9 +282,7 @@ function panic({ markers }: BootFacts): Diagnosis | undefined {
 }
 
 function silence({ all, end }: BootFacts): Diagnosis | undefined {
-  const last = all.findLast(
-    (one) => one.source === "serial" || one.source === "wire" || one.source === "screen",
-  );
+  const last = all.findLast((one) => one.source === "serial" || one.source === "wire" || isScreenText(one));
   if (end?.reason !== "timeout" || last === undefined) return undefined;
   return {
     class: "HANG",
