@@ -13,6 +13,7 @@ import { LiveMemory } from "#harness/qemu-launcher";
 import { readBytes, writeOut } from "./ibft-files.ts";
 import { readOwnTables } from "./ibft-own.ts";
 import { printJson, say } from "./output.ts";
+import { StopSignal } from "./stop-signal.ts";
 
 export interface FindOptions {
   readonly base: number;
@@ -65,10 +66,13 @@ async function lookIn(file: string | undefined, options: FindOptions): Promise<r
 }
 
 async function lookInMachine(address: string): Promise<readonly Found[]> {
-  await using memory = await LiveMemory.connect(address);
-  await memory.read(0, 16);
-  const ram = memory.isQuick ? await memory.ram() : [];
-  const found = await searchIbft((at, length) => memory.read(at, length), { ram });
+  // What was read lies in a file for a moment: an interruption, too, has to take it away.
+  using stop = new StopSignal();
+  const { signal } = stop;
+  await using memory = await LiveMemory.connect(address, { signal });
+  await memory.read(0, 16, { signal });
+  const ram = memory.isQuick ? await memory.ram({ signal }) : [];
+  const found = await searchIbft((at, length) => memory.read(at, length, { signal }), { ram, signal });
   if (found.length === 0 && !memory.isQuick) {
     say(
       "QEMU cannot write files that this process reads: only what lies below 1 MiB was searched for ACPI's root",

@@ -1,6 +1,7 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { createServer, type Socket } from "node:net";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { fileURLToPath } from "node:url";
@@ -8,7 +9,7 @@ import test, { type ExecutionContext } from "ava";
 import { writeIbft } from "#ibft";
 import { buildDumper, buildOptionRom } from "#option-rom";
 import { findOvmf } from "#harness/qemu-launcher";
-import { sanlab } from "./sanlab.ts";
+import { bin, sanlab } from "./sanlab.ts";
 
 const folder = mkdtempSync(path.join(tmpdir(), "sanlab-live-"));
 test.after.always(() => rmSync(folder, { recursive: true }));
@@ -109,6 +110,40 @@ test("a machine without a table, and no machine at all", async (t) => {
   t.is(nobody.status, 3);
   t.like(JSON.parse(nobody.stdout).error, { code: "QMP_UNREACHABLE" });
   t.regex(JSON.parse(nobody.stdout).error.message, /-qmp unix:/);
+});
+
+test("an interrupted search leaves nothing of the machine's memory behind", async (t) => {
+  t.timeout(120_000);
+  const temporary = path.join(folder, "interrupted");
+  mkdirSync(temporary);
+  const socket = path.join(folder, "mute.qmp");
+  const server = createServer().listen(socket);
+  t.teardown(() => server.close());
+  await once(server, "listening");
+  const child = spawn(bin, ["ibft", "find", "--qmp", socket], {
+    stdio: "ignore",
+    env: { ...process.env, TMPDIR: temporary },
+  });
+  const [stream] = (await once(server, "connection")) as [Socket];
+  let asked = 0;
+  // A monitor that answers each command but the second to save memory, upon which somebody presses Ctrl-C.
+  stream.write('{"QMP": {}}\n');
+  stream.setEncoding("utf8").on("data", (text: string) => {
+    for (const line of text.split("\n").filter((one) => one !== "")) {
+      const { execute, arguments: wanted, id } = JSON.parse(line);
+      if (execute === "pmemsave" && ++asked > 1) {
+        child.kill("SIGINT");
+        continue;
+      }
+      if (execute === "pmemsave") writeFileSync(wanted.filename, Buffer.alloc(wanted.size));
+      stream.write(`${JSON.stringify({ return: execute === "human-monitor-command" ? "" : {}, id })}\n`);
+    }
+  });
+  const [status] = (await once(child, "close")) as [number | null];
+  stream.destroy();
+  t.is(status, 130);
+  t.is(asked, 2);
+  t.deepEqual(readdirSync(temporary), []);
 });
 
 test("a folder like /sys/firmware/ibft is a table", async (t) => {
