@@ -201,7 +201,7 @@ test("a last Data-Out that is lost with its header is missed after a time of sil
   const { client, device } = await setUp(
     t,
     { HeaderDigest: "CRC32C", InitialR2T: "Yes", ImmediateData: "No" },
-    { dataOutTimeout: 30 },
+    { dataOutTimeout: 400 },
   );
   const itt = client.command(write(0, 4), { write: true, edtl: 2048 });
   const r2t = is(await client.next(), Opcode.R2t);
