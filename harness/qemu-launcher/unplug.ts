@@ -12,10 +12,14 @@ const askAgainMs = 1000;
 export async function unplug(qmp: Qmp, id: string, wait: Wait = {}): Promise<void> {
   const deleted = qmp.until("DEVICE_DELETED", { ...wait, accept: (event) => event.data["device"] === id });
   const refused = Promise.withResolvers<never>();
-  const ask = () =>
-    qmp.execute("device_del", { id }).catch((error: unknown) => {
-      if (!isUnderWay(error)) refused.reject(error);
+  let asked = 0;
+  const ask = () => {
+    const again = asked++ > 0;
+    return qmp.execute("device_del", { id }).catch((error: unknown) => {
+      // A device that is gone by the second request has been let go: the event is on its way.
+      if (!isUnderWay(error) && !(again && isGone(error))) refused.reject(error);
     });
+  };
   void ask();
   const again = setInterval(() => void ask(), askAgainMs);
   try {
@@ -29,4 +33,8 @@ export async function unplug(qmp: Qmp, id: string, wait: Wait = {}): Promise<voi
 /** QEMU's answer to a repeated request while the first still waits for the guest. */
 function isUnderWay(error: unknown): boolean {
   return error instanceof QmpError && error.message.includes("already in the process of unplug");
+}
+
+function isGone(error: unknown): boolean {
+  return error instanceof QmpError && error.errorClass === "DeviceNotFound";
 }

@@ -4,6 +4,7 @@ import { createInterface } from "node:readline";
 import test from "ava";
 import { LabError } from "#core";
 import { Qmp, QmpError } from "#harness/qemu-launcher";
+import { unplug } from "../../harness/qemu-launcher/unplug.ts";
 
 /** As QEMU 7.2 sends it. */
 const greeting =
@@ -162,4 +163,23 @@ test("events as a sequence, told to the report too, until the connection ends", 
   for await (const one of sequence) names.push(one.event);
   t.deepEqual(names, ["STOP", "RESUME", "SHUTDOWN"]);
   t.deepEqual(told.at(-1), { kind: "qmp-event", event: "SHUTDOWN", guest: true });
+});
+
+test("a device that is gone when it is asked for again has been let go", async (t) => {
+  let asked = 0;
+  const peer = await connected(({ id, execute }) => {
+    if (execute !== "device_del") return undefined;
+    if (asked++ === 0) return `{"return": {}, "id": ${id}}`;
+    const gone = `{"error": {"class": "DeviceNotFound", "desc": "Device 'san' not found"}, "id": ${id}}`;
+    return `${gone}\r\n${event("DEVICE_DELETED", { device: "san", path: "/machine/peripheral/san" })}`;
+  });
+  await t.notThrowsAsync(unplug(peer.qmp, "san"));
+  t.is(asked, 2);
+});
+
+test("a device that never was cannot be unplugged", async (t) => {
+  const { qmp } = await connected(
+    ({ id }) => `{"error": {"class": "DeviceNotFound", "desc": "Device 'san' not found"}, "id": ${id}}`,
+  );
+  await t.throwsAsync(unplug(qmp, "san"), { instanceOf: QmpError, message: /not found/ });
 });
