@@ -33,7 +33,8 @@ export class ServerConnection {
   readonly #gone = new AbortController();
   #requests = 0;
   #bytes = 0;
-  #changed: (() => void) | undefined;
+  #closing = false;
+  #waiting: (() => void)[] = [];
 
   constructor(socket: Socket, number: number, report: Report) {
     this.#socket = socket;
@@ -75,6 +76,19 @@ export class ServerConnection {
     this.#report("disconnected", { connection: this.number, how });
   }
 
+  /** Takes no further requests, answers those that are open, hangs up; after `graceMs` whatever is still open. */
+  async close(graceMs: number): Promise<void> {
+    this.#closing = true;
+    const deadline = setTimeout(() => this.destroy("the server stops"), graceMs);
+    while (this.#requests > 0) await this.#change();
+    if (!this.#socket.closed) {
+      const closed = new Promise<void>((resolve) => this.#socket.once("close", () => resolve()));
+      this.#socket.end();
+      await closed;
+    }
+    clearTimeout(deadline);
+  }
+
   /** Cuts the connection. */
   destroy(why: string): void {
     this.#socket.destroy(new Error(why));
@@ -84,6 +98,7 @@ export class ServerConnection {
     const head = Buffer.allocUnsafe(requestSize);
     for (;;) {
       await this.#reader.fill(head);
+      if (this.#closing) break;
       const request = readRequest(head);
       if (request === undefined) throw protocolError("a request without its magic number");
       if (request.type === Command.Disconnect) break;
@@ -99,7 +114,7 @@ export class ServerConnection {
       void this.#answer(agreement, request, payload).finally(() => {
         this.#requests--;
         this.#bytes -= cost;
-        this.#changed?.();
+        for (const resume of this.#waiting.splice(0)) resume();
       });
     }
     while (this.#requests > 0) await this.#change();
@@ -160,7 +175,7 @@ export class ServerConnection {
   }
 
   #change(): Promise<void> {
-    return new Promise((resolve) => (this.#changed = resolve));
+    return new Promise((resolve) => this.#waiting.push(resolve));
   }
 }
 

@@ -26,6 +26,9 @@ export interface NbdServerOptions {
   readonly signal?: AbortSignal;
 }
 
+/** How long a closing server waits for commands that are open, milliseconds. */
+const graceMs = 2000;
+
 /**
  * Serves block devices over NBD: fixed newstyle negotiation, structured replies, block status.
  *
@@ -39,7 +42,7 @@ export async function serveNbd(options: NbdServerOptions): Promise<NbdServer> {
   return server;
 }
 
-/** A running NBD server. Disposal ends its connections and removes its socket; the devices stay open. */
+/** A running NBD server. Disposal answers what is open, hangs up and removes the socket; the devices stay open. */
 class NbdServer implements AsyncDisposable {
   readonly #options: NbdServerOptions;
   readonly #report: Report;
@@ -105,7 +108,7 @@ class NbdServer implements AsyncDisposable {
 
   async #close(): Promise<void> {
     const closed = new Promise<void>((resolve) => this.#server.close(() => resolve()));
-    for (const connection of this.#connections.keys()) connection.destroy("the server stops");
+    await Promise.all([...this.#connections.keys()].map((connection) => connection.close(graceMs)));
     await Promise.all(this.#connections.values());
     // Node.js removes a unix socket itself when its server closes.
     await closed;

@@ -2,6 +2,7 @@ import { chmod, stat, writeFile } from "node:fs/promises";
 import { createServer } from "node:net";
 import { once } from "node:events";
 import path from "node:path";
+import { setImmediate } from "node:timers/promises";
 import { MemoryDevice } from "#block";
 import { serveNbd } from "#nbd";
 import { execa } from "execa";
@@ -208,7 +209,7 @@ test("QEMU's own disk gets errors after the fence", (t) =>
   serving(async ({ url, server, events }) => {
     const child = execa("qemu-io", ["-f", "raw", url], { stdin: "pipe", reject: false });
     child.stdin.write("write -P 5 0 4k\n");
-    for await (const line of child.iterable()) if (/wrote/.test(line)) break;
+    while (!events.some(({ command }) => command === "write")) await setImmediate();
     await server.fence("disk");
     child.stdin.end("read 0 4k\nquit\n");
     const { stdout, stderr } = await child;
@@ -258,6 +259,41 @@ test("what cannot be listened on is told with its cure", (t) =>
       code: "BAD_EXPORT",
     });
   }));
+
+test("a closing server answers what is open, and starts nothing more", async (t) => {
+  const device = new SlowDevice(8 * miB);
+  await serving(
+    async ({ server, socket, events }) => {
+      using client = await RawClient.ready(socket);
+      client.send(requestBytes({ cookie: 1n }));
+      await device.waiting.promise;
+      const closed = server[Symbol.asyncDispose]();
+      client.send(requestBytes({ cookie: 2n }));
+      device.gate.resolve();
+      t.is((await client.chunk()).cookie, 1n);
+      t.is((await client.closed()).length, 0);
+      await closed;
+      t.is(events.filter(({ kind }) => kind === "command").length, 1);
+    },
+    { device },
+  );
+});
+
+test("a closing server does not wait for ever for a device that hangs", async (t) => {
+  const device = new SlowDevice(8 * miB);
+  await serving(
+    async ({ server, socket }) => {
+      using client = await RawClient.ready(socket);
+      client.send(requestBytes({}));
+      await device.waiting.promise;
+      const closed = server[Symbol.asyncDispose]();
+      t.is((await client.closed()).length, 0);
+      device.gate.resolve();
+      await closed;
+    },
+    { device },
+  );
+});
 
 test("a server that its signal ends hangs up", (t) => {
   const controller = new AbortController();
