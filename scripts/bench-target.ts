@@ -1,148 +1,115 @@
-import { execFile, spawn, type ChildProcess } from "node:child_process";
-import { once } from "node:events";
-import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { randomFillSync } from "node:crypto";
+import { readFileSync } from "node:fs";
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import path from "node:path";
-import { createInterface } from "node:readline";
-import { setTimeout as sleep } from "node:timers/promises";
-import { parseArgs, promisify } from "node:util";
+import { parseArgs } from "node:util";
+import { Istgt, istgtTarget } from "../test/initiator/peers/istgt.ts";
+import { Tgtd, tgtdTarget } from "../test/initiator/peers/tgtd.ts";
+import { describeLoad, iscsiPerf, qemuBench, type Client, type Load } from "./bench/clients.ts";
+import { OwnTarget } from "./bench/own-target.ts";
+import { againstGoal, median, medianRatio } from "./bench/statistics.ts";
 
-const run = promisify(execFile);
-const root = path.resolve(import.meta.dirname, "..");
-const iqn = "iqn.2026-01.org.sanlab:bench";
-const mebibytes = 64;
+/**
+ * The target beside tgtd and istgt: all three serve the same file in memory, and libiscsi's iscsi-perf and qemu-img
+ * bench use them in turns, so that whatever else the machine does strikes all of them. Ratios are medians over the
+ * rounds. The processor time is the target's.
+ *
+ *     npm run bench:target [-- --seconds 1 --rounds 3 --folder /dev/shm]
+ */
+const { values } = parseArgs({
+  options: {
+    rounds: { type: "string", default: "3" },
+    seconds: { type: "string", default: "1" },
+    folder: { type: "string", default: "/dev/shm" },
+  },
+});
+const seconds = Number(values.seconds);
+const rounds = Number(values.rounds);
+const mebibytes = 256;
 
-/** A target at work: where, and which process's CPU time counts. */
 interface Subject {
   readonly name: string;
   readonly url: string;
-  readonly process: ChildProcess;
+  readonly pid: number;
 }
 
-interface Load {
-  readonly name: string;
-  readonly unit: "IOPS" | "MB/s";
-  readonly args: readonly string[];
+interface Figure {
+  readonly rate: number;
+  /** Processor time of the target for one command, in seconds. */
+  readonly cpu: number;
 }
 
-const loads: readonly Load[] = [
-  { name: "random reads of 4 KiB, depth 1", unit: "IOPS", args: ["-b", "8", "-m", "1", "-r"] },
-  { name: "random reads of 4 KiB, depth 32", unit: "IOPS", args: ["-b", "8", "-m", "32", "-r"] },
-  { name: "random reads of 4 KiB, depth 64", unit: "IOPS", args: ["-b", "8", "-m", "64", "-r"] },
-  { name: "reads of 128 KiB, depth 8", unit: "MB/s", args: ["-b", "256", "-m", "8"] },
-  { name: "reads of 1 MiB, depth 4", unit: "MB/s", args: ["-b", "2048", "-m", "4"] },
+const loads: readonly (readonly [Client, Load])[] = [
+  [iscsiPerf, { pattern: "randread", size: 4096, depth: 1 }],
+  [iscsiPerf, { pattern: "randread", size: 4096, depth: 32 }],
+  [iscsiPerf, { pattern: "randread", size: 4096, depth: 64 }],
+  [iscsiPerf, { pattern: "read", size: 131_072, depth: 8 }],
+  [iscsiPerf, { pattern: "read", size: 1_048_576, depth: 4 }],
+  [qemuBench, { pattern: "read", size: 4096, depth: 32 }],
+  [qemuBench, { pattern: "read", size: 1_048_576, depth: 4 }],
+  [qemuBench, { pattern: "write", size: 4096, depth: 32 }],
+  [qemuBench, { pattern: "write", size: 131_072, depth: 8 }],
+  [qemuBench, { pattern: "write", size: 1_048_576, depth: 4 }],
 ];
 
-const warmUp: Load = { name: "warm-up", unit: "IOPS", args: ["-b", "8", "-m", "32", "-r"] };
+const folder = await mkdtemp(path.join(values.folder, "sanlab-bench-"));
+try {
+  const image = path.join(folder, "disk.img");
+  await writeFile(image, randomFillSync(Buffer.allocUnsafe(mebibytes * 1024 * 1024)));
+  await using own = await OwnTarget.start([image]);
+  await using tgtd = await Tgtd.start({ file: image });
+  await using istgt = await Istgt.start({ image, mebibytes });
+  const subjects: readonly Subject[] = [
+    { name: "sanlab", url: own.url, pid: own.pid },
+    { name: "tgtd", url: `iscsi://127.0.0.1:${tgtd.port}/${tgtdTarget}/1`, pid: tgtd.pid },
+    { name: "istgt", url: `iscsi://127.0.0.1:${istgt.port}/${istgtTarget}/0`, pid: istgt.pid },
+  ];
+  console.log(
+    `${rounds} rounds of ${seconds} s a target, ${mebibytes} MiB in ${values.folder}; CPU: seconds of the target`,
+  );
+  for (const [client, load] of loads) {
+    // The first seconds of a JavaScript program are its compiler's.
+    await client.run(own.url, load, 1);
+    await compare(subjects, client, load);
+  }
+} finally {
+  await rm(folder, { recursive: true, force: true });
+}
 
-const { values } = parseArgs({
-  options: { rounds: { type: "string", default: "3" }, seconds: { type: "string", default: "3" } },
-});
+async function compare(subjects: readonly Subject[], client: Client, load: Load): Promise<void> {
+  const results = subjects.map((): Figure[] => []);
+  for (let round = 0; round < rounds; round++)
+    for (const [at, subject] of subjects.entries()) {
+      const before = cpuSeconds(subject.pid);
+      const { rate, commands } = await client.run(subject.url, load, seconds);
+      results[at]?.push({ rate, cpu: (cpuSeconds(subject.pid) - before) / commands });
+    }
+  console.log(`${describeLoad(load)} by ${client.name}`);
+  const [ours = []] = results;
+  for (const [at, theirs] of results.entries()) {
+    const rate = median(theirs.map((figure) => figure.rate));
+    const cpu = median(theirs.map((figure) => figure.cpu));
+    const speed =
+      load.size === 4096 ? `${rate.toFixed(0)} IOPS` : `${((rate * load.size) / 1e6).toFixed(0)} MB/s`;
+    const perGib = (cpu * 2 ** 30) / load.size;
+    const figures = `${subjects[at]?.name} ${speed}, ${(cpu * 100_000).toFixed(2)} s/100k, ${perGib.toFixed(2)} s/GiB`;
+    console.log(`  ${figures}${at === 0 ? "" : `: ${verdict(ours, theirs, at === 1)}`}`);
+  }
+}
 
-/** iscsi-perf's average, and the CPU seconds that the target spent on 100,000 commands. */
-async function measure(
-  subject: Subject,
-  load: Load,
-): Promise<{ readonly figure: number; readonly cpu: number }> {
-  const before = await cpuSeconds(subject.process);
-  const begin = performance.now();
-  const { stdout } = await run("iscsi-perf", [...load.args, "-t", values.seconds, subject.url]);
-  const seconds = (performance.now() - begin) / 1000;
-  const averages = [...stdout.matchAll(/iops average (\d+) \((\d+) MB\/s\)/g)].at(-1);
-  const iops = Number(averages?.[1]);
-  const cpu = (((await cpuSeconds(subject.process)) - before) / (iops * seconds)) * 100_000;
-  return { figure: load.unit === "IOPS" ? iops : Number(averages?.[2]), cpu };
+/** Only tgtd is a goal: istgt is here to be seen. */
+function verdict(ours: readonly Figure[], theirs: readonly Figure[], goal: boolean): string {
+  const ratio = (of: (figure: Figure) => number) => medianRatio(ours.map(of), theirs.map(of));
+  const speed = ratio(({ rate }) => rate);
+  const cpu = ratio((figure) => figure.cpu);
+  return goal
+    ? `speed × ${againstGoal(speed, "≥", 1)}, CPU × ${againstGoal(cpu, "≤", 1)}`
+    : `speed × ${speed.toFixed(2)}, CPU × ${cpu.toFixed(2)}`;
 }
 
 /** User and system time of a process (proc(5): fields 14 and 15, in ticks of 10 ms). */
-async function cpuSeconds({ pid }: ChildProcess): Promise<number> {
-  const text = await readFile(`/proc/${String(pid)}/stat`, "utf8");
+function cpuSeconds(pid: number): number {
+  const text = readFileSync(`/proc/${pid}/stat`, "utf8");
   const fields = text.slice(text.lastIndexOf(")") + 2).split(" ");
   return (Number(fields[11]) + Number(fields[12])) / 100;
-}
-
-async function startOwn(image: string): Promise<Subject> {
-  const node = path.join(root, "node_modules/.bin/node");
-  const main = path.join(root, "src/cli/main.ts");
-  const args = [
-    "--conditions=source",
-    main,
-    "target",
-    "serve",
-    image,
-    "--json",
-    "--listen",
-    "127.0.0.1:0",
-    "--iqn",
-    iqn,
-  ];
-  const child = spawn(node, args, { stdio: ["ignore", "pipe", "inherit"] });
-  for await (const line of createInterface({ input: child.stdout })) {
-    const event = JSON.parse(line) as { readonly kind: string; readonly port?: number };
-    if (event.kind !== "listening") continue;
-    child.stdout.resume();
-    return { name: "sanlab", url: `iscsi://127.0.0.1:${event.port}/${iqn}/0`, process: child };
-  }
-  throw new Error("sanlab target serve ended early");
-}
-
-async function startTgtd(image: string, folder: string): Promise<Subject> {
-  const port = 20_000 + (process.pid % 20_000);
-  const env = { ...process.env, TGT_IPC_SOCKET: path.join(folder, "ipc") };
-  const child = spawn("tgtd", ["-f", "-C", "0", "--iscsi", `portal=127.0.0.1:${port}`], {
-    env,
-    stdio: "ignore",
-  });
-  const admin = (args: string) => run("tgtadm", ["-C", "0", "--lld", "iscsi", ...args.split(" ")], { env });
-  for (let tries = 0; ; tries++) {
-    try {
-      await admin(`--op new --mode target --tid 1 -T ${iqn}`);
-      break;
-    } catch (error) {
-      if (tries > 100) throw error;
-      await sleep(50);
-    }
-  }
-  await admin(`--op new --mode logicalunit --tid 1 --lun 1 -b ${image}`);
-  await admin("--op bind --mode target --tid 1 -I ALL");
-  return { name: "tgtd", url: `iscsi://127.0.0.1:${port}/${iqn}/1`, process: child };
-}
-
-const median = (list: readonly number[]) =>
-  [...list].sort((a, b) => a - b)[Math.floor(list.length / 2)] ?? Number.NaN;
-
-const folder = await mkdtemp("/dev/shm/sanlab-bench-");
-const subjects: Subject[] = [];
-try {
-  for (const name of ["own.img", "tgtd.img"])
-    await writeFile(path.join(folder, name), Buffer.alloc(mebibytes * 1024 * 1024, "bench"));
-  subjects.push(
-    await startOwn(path.join(folder, "own.img")),
-    await startTgtd(path.join(folder, "tgtd.img"), folder),
-  );
-  console.log(
-    `${values.rounds} rounds of ${values.seconds} s each, in alternation; medians; CPU seconds of the target per 100,000 commands`,
-  );
-  // The first seconds of a JavaScript program are its compiler's.
-  for (const subject of subjects) await measure(subject, warmUp);
-  for (const load of loads) {
-    const results = subjects.map(() => ({ figures: [] as number[], cpu: [] as number[] }));
-    for (let round = 0; round < Number(values.rounds); round++)
-      for (const [index, subject] of subjects.entries()) {
-        const { figure, cpu } = await measure(subject, load);
-        results[index]?.figures.push(figure);
-        results[index]?.cpu.push(cpu);
-      }
-    const [own, tgtd] = results.map(({ figures, cpu }) => ({ figure: median(figures), cpu: median(cpu) }));
-    if (own === undefined || tgtd === undefined) continue;
-    console.log(
-      `${load.name}: sanlab ${own.figure} ${load.unit} (${own.cpu.toFixed(2)} s), tgtd ${tgtd.figure} ${load.unit} (${tgtd.cpu.toFixed(2)} s), ratio ${(own.figure / tgtd.figure).toFixed(2)}, CPU ratio ${(own.cpu / tgtd.cpu).toFixed(2)}`,
-    );
-  }
-} finally {
-  for (const { process: child } of subjects) {
-    const gone = once(child, "exit");
-    child.kill("SIGKILL");
-    await gone;
-  }
-  await rm(folder, { recursive: true, force: true });
 }

@@ -61,9 +61,13 @@ export const qemuBench: Client = {
   },
 };
 
+/** Seconds that a client may take: some targets leave some of them waiting for ever. */
+const giveUpAfter = 20;
+
 /** Runs a program; gives what it printed and the processor time that it used. */
 async function timed(command: string): Promise<{ output: string; cpu: number }> {
-  const child = spawn("bash", ["-c", `TIMEFORMAT="CPU %U %S"; time ${command}`], {
+  const limited = `timeout -s KILL ${giveUpAfter} ${command}`;
+  const child = spawn("bash", ["-c", `TIMEFORMAT="CPU %U %S"; time ${limited}`], {
     stdio: ["ignore", "pipe", "pipe"],
   });
   let output = "";

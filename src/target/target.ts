@@ -217,7 +217,7 @@ export class Target implements AsyncDisposable {
     this.#report("connection", {
       connection: connection.number,
       from: connection.remote,
-      to: `${socket.localAddress ?? "?"}:${socket.localPort ?? 0}`,
+      to: `${connection.socket.localAddress ?? "?"}:${connection.socket.localPort ?? 0}`,
     });
   }
 

@@ -53,7 +53,7 @@ export class Burst {
 
   /** Immediate data comes before any Data-Out and has no DataSN. */
   takeImmediate(data: Uint8Array, final: boolean): void {
-    this.buffer.set(data);
+    if (data !== this.buffer) this.buffer.set(data);
     this.#took(0, data.length);
     if (final) this.#end();
   }

@@ -17,7 +17,9 @@ import {
   type ScsiResponseInit,
 } from "ts-iscsi-pdu";
 import type { LoginIdentity } from "../login/login-machine.ts";
+import { takeBuffer } from "../buffer-pool.ts";
 import { Outbox } from "../outbox.ts";
+import { shareReads } from "../shared-reads.ts";
 import type { ConnectionHost, NoNumbers, StatusPdu } from "./connection-host.ts";
 import { DataOutIntake, type Incoming } from "./data-out-intake.ts";
 import { LoginPhase } from "./login-phase.ts";
@@ -51,8 +53,9 @@ export class Connection {
   /** Tag of the NOP-In ping that waits for its answer. */
   pingTag: number | undefined;
 
-  constructor(number: number, socket: Socket, host: ConnectionHost) {
+  constructor(number: number, accepted: Socket, host: ConnectionHost) {
     this.number = number;
+    const socket = shareReads(accepted, (chunk) => this.#take(chunk));
     this.socket = socket;
     this.#host = host;
     this.outbox = new Outbox(socket, host.limits.outputHighWater);
@@ -64,13 +67,12 @@ export class Connection {
         pdu: (pdu, data) => this.#receive(pdu, data),
         error: (error, pdu) => this.#framingError(error, pdu),
       },
-      { allocate: (length) => Buffer.allocUnsafeSlow(length) },
+      { allocate: takeBuffer },
     );
     if (host.limits.loginTimeout > 0)
       this.#deadline = setTimeout(() => this.end("login timeout"), host.limits.loginTimeout);
     socket.setNoDelay(true);
     socket.setKeepAlive(true, 30_000);
-    socket.on("data", (chunk: Buffer) => this.#take(chunk));
     socket.on("end", () => this.#lost("FIN"));
     socket.on("error", (error: NodeJS.ErrnoException) =>
       this.#lost(error.code === "ECONNRESET" ? "RST" : String(error.code)),
@@ -304,7 +306,7 @@ export class Connection {
     return false;
   }
 
-  #take(chunk: Buffer): void {
+  #take(chunk: Uint8Array): void {
     this.#lastHeard = performance.now();
     try {
       this.#framer.push(chunk);

@@ -1,4 +1,5 @@
 import type { Plan } from "../scsi/plan.ts";
+import { giveBuffer, takeBuffer } from "../buffer-pool.ts";
 import { Burst, type Arrival } from "./burst.ts";
 import type { ScsiTask } from "./scsi-task.ts";
 
@@ -23,6 +24,7 @@ export async function receiveData(
   if (first === total) {
     if (plan.kind === "gather") return unasked;
     if (total > 0) await plan.write(0, unasked);
+    letGo(task, unasked);
     return nothing;
   }
   return plan.kind === "gather" ? gather(task, unasked, total) : stream(task, plan, unasked, total);
@@ -87,18 +89,26 @@ async function stream(
     await budget.take(length);
     try {
       if (task.aborted) return false;
-      const run = Buffer.allocUnsafeSlow(length);
+      const run = takeBuffer(length);
       const known = offset === start ? unasked.length - start : 0;
       run.set(unasked.subarray(start, start + known));
       if (!(await receiveRun(task, offset + known, run.subarray(known)))) return false;
       await plan.write(offset, run);
+      letGo(task, run);
       return true;
     } finally {
       budget.give(length);
     }
   });
   const [, came] = await Promise.all([writeFirst, rest]);
-  return came ? nothing : undefined;
+  if (!came) return undefined;
+  letGo(task, unasked);
+  return nothing;
+}
+
+/** The device has this data, and all of it had come: nobody writes into it any more, unless it may be sent again. */
+function letGo(task: ScsiTask, data: Uint8Array): void {
+  if (task.session.recovery === undefined) giveBuffer(data);
 }
 
 /** Asks for data until `into` is full: one burst, or more where it is longer than a burst may be. */

@@ -1,10 +1,12 @@
 import { ScsiStatus, writeSense } from "#scsi";
 import { Opcode, type ScsiCommandView } from "ts-iscsi-pdu";
+import { takeBuffer } from "../buffer-pool.ts";
 import { CommandFailure, checkCondition, deviceFailure, invalidField } from "../scsi/check.ts";
 import { planCommand } from "../scsi/device-server.ts";
 import type { LogicalUnit } from "../scsi/logical-unit.ts";
 import { good, type Outcome, type Plan } from "../scsi/plan.ts";
 import { Burst } from "./burst.ts";
+import { commandFault } from "./command-fault.ts";
 import type { Connection } from "./connection.ts";
 import { DataInPhase, type DataSource } from "./data-in.ts";
 import { receiveBurst, receiveData } from "./data-out.ts";
@@ -31,9 +33,6 @@ export class ScsiTask {
   readonly #bidirectional: boolean;
   /** Immediate and unsolicited data. */
   readonly unsolicited: Burst | undefined;
-  /** Resolves when the task has no effect any more. */
-  readonly ended: Promise<void>;
-  readonly bursts = new Set<Burst>();
   /** Data-In and R2T PDUs so far, which share one numbering. */
   sentPdus = 0;
   /** Bytes that have moved. */
@@ -41,9 +40,12 @@ export class ScsiTask {
   /** It occupies a place of the command window. */
   queued = false;
   dataIn: DataInPhase | undefined;
-  #end: () => void = () => undefined;
+  #bursts: Set<Burst> | undefined;
+  #over = false;
   #aborted = false;
-  readonly #abort = Promise.withResolvers<undefined>();
+  // Most tasks end before anybody asks for these.
+  #ending: PromiseWithResolvers<void> | undefined;
+  #abortion: PromiseWithResolvers<undefined> | undefined;
   #allegiance: PromiseWithResolvers<void> | undefined;
   #snackTag = 0;
   #acknowledgedR2ts = 0;
@@ -65,12 +67,9 @@ export class ScsiTask {
     this.#write = pdu.write;
     this.#bidirectional = pdu.read && pdu.write;
     this.#readRoom = this.#bidirectional ? (pdu.bidirectionalReadLength() ?? 0) : pdu.read ? pdu.edtl : 0;
-    this.ended = new Promise((resolve) => {
-      this.#end = resolve;
-    });
     if (this.#write && (data.length > 0 || !pdu.final)) {
-      const room = pdu.final ? data.length : Math.min(this.edtl, session.params.FirstBurstLength);
-      this.unsolicited = new Burst(0, Buffer.allocUnsafeSlow(Math.max(room, data.length)), {
+      const room = Math.max(data.length, Math.min(this.edtl, session.params.FirstBurstLength));
+      this.unsolicited = new Burst(0, pdu.final ? data : takeBuffer(room), {
         inOrder: session.params.DataPDUInOrder,
         recovers: session.recovery !== undefined,
       });
@@ -84,7 +83,24 @@ export class ScsiTask {
 
   /** Resolves when the task is aborted. */
   get abortion(): Promise<undefined> {
-    return this.#abort.promise;
+    if (this.#abortion === undefined) {
+      this.#abortion = Promise.withResolvers();
+      if (this.#aborted) this.#abortion.resolve(undefined);
+    }
+    return this.#abortion.promise;
+  }
+
+  /** Resolves when the task has no effect any more. */
+  get ended(): Promise<void> {
+    if (this.#over) return Promise.resolve();
+    this.#ending ??= Promise.withResolvers();
+    return this.#ending.promise;
+  }
+
+  /** Sequences of Data-Out that are under way. */
+  get bursts(): Set<Burst> {
+    this.#bursts ??= new Set();
+    return this.#bursts;
   }
 
   /** The last Data-In carries the status (RFC 7143, section 11.7.3), unless a response has more to tell. */
@@ -116,7 +132,7 @@ export class ScsiTask {
   abort(): void {
     if (this.#aborted) return;
     this.#aborted = true;
-    this.#abort.resolve(undefined);
+    this.#abortion?.resolve(undefined);
     this.unsolicited?.abort();
     for (const burst of this.bursts) burst.abort();
     this.#allegiance?.resolve();
@@ -215,7 +231,8 @@ export class ScsiTask {
       else if (!this.#aborted) await this.#carryOut();
     } finally {
       this.session.removeTask(this);
-      this.#end();
+      this.#over = true;
+      this.#ending?.resolve();
       leave();
     }
   }
@@ -231,9 +248,8 @@ export class ScsiTask {
 
   async #carryOut(): Promise<void> {
     try {
-      const plan = await this.session.plan(this, () =>
-        planCommand(this.session.deviceServer, this.unit, this.session.nexus, this.cdb),
-      );
+      const { session } = this;
+      const plan = session.faulty ? await commandFault(this, () => this.#plan()) : this.#plan();
       if (!this.#aborted) await this.#follow(plan);
     } catch (error) {
       if (this.#aborted) return;
@@ -241,6 +257,10 @@ export class ScsiTask {
       if (!(error instanceof CommandFailure)) this.session.reportDeviceError(this, error);
       await this.#respond(deviceFailure(error, doing), 0);
     }
+  }
+
+  #plan(): Plan {
+    return planCommand(this.session.deviceServer, this.unit, this.session.nexus, this.cdb);
   }
 
   async #follow(plan: Plan): Promise<void> {
@@ -292,7 +312,7 @@ export class ScsiTask {
     const work = plan.kind === "gather" ? plan.finish(whole) : plan.finish();
     const outcome =
       plan.kind === "gather" && plan.outlivesAbort === true
-        ? await Promise.race([work, this.#abort.promise])
+        ? await Promise.race([work, this.abortion])
         : await work;
     if (outcome === undefined) return;
     this.moved = total;

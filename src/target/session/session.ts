@@ -5,12 +5,10 @@ import { ByteBudget } from "../byte-budget.ts";
 import type { TargetLimits } from "../options.ts";
 import type { LogicalUnit } from "../scsi/logical-unit.ts";
 import type { Nexus } from "../scsi/nexus.ts";
-import type { Plan } from "../scsi/plan.ts";
 import type { DeviceServer } from "../scsi/request.ts";
 import { Activity } from "./activity.ts";
 import type { Burst } from "./burst.ts";
 import { CommandOrder } from "./command-order.ts";
-import { commandFault } from "./command-fault.ts";
 import type { Connection } from "./connection.ts";
 import { SessionRecovery } from "./recovery.ts";
 import type { ScsiTask } from "./scsi-task.ts";
@@ -103,9 +101,9 @@ export class Session {
     return this.deviceServer.units.get(lun);
   }
 
-  /** What carrying out a command takes, or what a fault makes of it. */
-  async plan(task: ScsiTask, plan: () => Plan): Promise<Plan> {
-    return this.#init.faulty() ? commandFault(task, plan) : plan();
+  /** Whether faults are in force. */
+  get faulty(): boolean {
+    return this.#init.faulty();
   }
 
   addTask(task: ScsiTask): void {
