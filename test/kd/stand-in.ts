@@ -5,8 +5,10 @@ import type { Duplex } from "node:stream";
 import { writeIbft, type IbftSpec } from "#ibft";
 import { buildOptionRom } from "#option-rom";
 import { launchMachine, type MachineSpec, type RunningMachine } from "#harness/qemu-launcher";
+import { KdError, type KdHost, type StoppedKernel } from "#kd";
 import { buildKdProbe } from "../../vm-images/kd-probe/disk.ts";
 import type { KdProbeSettings } from "../../vm-images/kd-probe/settings.ts";
+import type { PrintedValues } from "./stand-in-lines.ts";
 
 export interface StandIn extends AsyncDisposable {
   readonly machine: RunningMachine;
@@ -33,6 +35,25 @@ export const publishedTable: IbftSpec = {
     },
   ],
   targets: [{ ip: "10.0.0.6", name: "iqn.2006-05.home.dolphin:winxp" }],
+};
+
+/** What is printed of it, where the card is QEMU's rtl8139. */
+export const publishedValues: PrintedValues = {
+  at: "9f800",
+  oemId: "FENSYS",
+  oemTableId: "gPXE",
+  initiator: "iqn.2000-01.org.etherboot:host_10_0_0_90.home",
+  ip: "10.0.0.90",
+  origin: 0,
+  gateway: "10.0.0.6",
+  dns: "10.0.0.6",
+  dhcp: "0.0.0.0",
+  mac: "52:54:00:33:22:11",
+  pci: "00:03.0",
+  hostname: "host_10_0_0_90.home",
+  card: "VEN_10EC&DEV_8139&SUBSYS_11001AF4&REV_20#3&13c0b0c5&0&18",
+  targetIp: "10.0.0.6",
+  target: "iqn.2006-05.home.dolphin:winxp",
 };
 
 /**
@@ -74,4 +95,25 @@ export async function startStandIn(
       await rm(folder, { recursive: true });
     },
   };
+}
+
+/**
+ * Stops the kernel, does the work and lets it go on. On a slow machine a second break-in may cross with the stop that the first
+ * one brought; the kernel then tells its stop again, and all begins anew.
+ */
+export async function whileStopped(
+  host: KdHost,
+  work: (kernel: StoppedKernel) => Promise<void>,
+): Promise<void> {
+  for (;;) {
+    const kernel = await host.breakIn();
+    try {
+      await work(kernel);
+      await host.resume();
+      return;
+    } catch (error) {
+      if (!(error instanceof KdError) || (error.code !== "KD_RESET" && error.code !== "KD_NO_REPLY"))
+        throw error;
+    }
+  }
 }

@@ -52,6 +52,25 @@ restore_breakpoint:
         mov eax, STATUS_SUCCESS
         ret
 
+; At edi is a copy of the ecx bytes at esi: makes it what was there before the breakpoints were.
+hide_breakpoints:
+        pushad
+        mov ebx, breakpoints
+        mov edx, BREAKPOINTS
+.next:  mov eax, [ebx + breakpoint.address]
+        sub eax, esi
+        cmp eax, ecx
+        jae .skip
+        push edx
+        mov edx, [ebx + breakpoint.was]
+        mov [edi + eax], dl
+        pop edx
+.skip:  add ebx, breakpoint_size
+        dec edx
+        jnz .next
+        popad
+        ret
+
         section .bss
 breakpoints: resb BREAKPOINTS * breakpoint_size
         section .text

@@ -130,6 +130,7 @@ put_control_report:
         push edi
         lea edi, [edi + state.stream]
         call copy
+        call hide_breakpoints
         pop edi
         ret
 
