@@ -48,16 +48,32 @@ export function loginSeen(
     ),
     tcp: probe("tcp"),
     settled: probe("settled"),
-    screen: since === undefined ? undefined : all.find((one) => one.t > since && showsSomething(one)),
   };
   const found = login.signals.flatMap((signals): LoginSeen[] => {
-    const needed = signals.map((signal) => seen[signal]);
+    const others = signals.filter((signal) => signal !== "screen").map((signal) => seen[signal]);
+    const needed = others.length < signals.length ? [...others, still(all, since, lastOf(others))] : others;
     const last = lastOf(needed);
     if (last === undefined || last.t >= over) return [];
     const observations = needed.filter((one) => one !== undefined).toSorted((a, b) => a.t - b.t);
     return [{ observation: last, observations, signals }];
   });
   return found.toSorted((a, b) => a.observation.t - b.observation.t)[0];
+}
+
+/** The first picture that stood still since the system began, and did not change before the other signs were there. */
+function still(
+  all: readonly Observation[],
+  since: number | undefined,
+  others: Observation | undefined,
+): Observation | undefined {
+  if (since === undefined) return undefined;
+  const changes = all.filter(({ source, kind }) => source === "screen" && kind === "picture");
+  return all.find(
+    (one) =>
+      one.t > since &&
+      showsSomething(one) &&
+      !changes.some(({ t }) => t > one.t && t <= (others?.t ?? Number.NEGATIVE_INFINITY)),
+  );
 }
 
 /** The latest of observations of which every one is needed. */

@@ -173,6 +173,20 @@ test(
   { reached: "P14", class: "KD-SILENT", confidence: "certain", summary: /the system runs/ },
 );
 test(
+  "pictures on the way are no text",
+  concluded,
+  () => boot().discover().see("screen", "picture", { width: 640, height: 480, colour: "#000000", share: 1 }),
+  "timeout",
+  { reached: "P0", class: "DHCP-NO-ANSWER" },
+);
+test(
+  "a picture and no frame",
+  concluded,
+  () => boot().see("screen", "picture", { width: 640, height: 480, colour: "#000000", share: 1 }),
+  "timeout",
+  { reached: null, class: "LINK-DOWN" },
+);
+test(
   "a firmware that never got there is not the debugger's business",
   concluded,
   () => boot().discover(),
@@ -327,6 +341,17 @@ test(
       .module("win32k.sys"),
   "reached",
   { outcome: "pass", reached: "P17", evidence: /^stable [^]*settled[^]*win32k/ },
+);
+test(
+  "a picture that changed before the other signs were there does not count",
+  concluded,
+  () =>
+    signals(["modules", "screen"])
+      .see("screen", "stable", still({}))
+      .see("screen", "picture", still({}))
+      .module("win32k.sys"),
+  "timeout",
+  { reached: "P16", class: "HANG" },
 );
 test(
   "an incomplete combination is no login",
