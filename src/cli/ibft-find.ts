@@ -11,7 +11,7 @@ import {
 } from "#ibft";
 import { LiveMemory } from "#harness/qemu-launcher";
 import { readBytes, writeOut } from "./ibft-files.ts";
-import { readOwnTables } from "./ibft-own.ts";
+import { noOwnTable, readOwnTables } from "./ibft-own.ts";
 import { printJson, say } from "./output.ts";
 import { StopSignal } from "./stop-signal.ts";
 
@@ -42,8 +42,10 @@ export async function find(file: string | undefined, options: FindOptions): Prom
   const found = await lookIn(file, options);
   const best = found.find(({ valid, by }) => valid && by !== "memory");
   if (options.json === true) printJson({ tables: found.map(foundJson) });
-  else if (found.length === 0) say("no table: neither ACPI nor a scan of 512 KiB to 1 MiB leads to one");
-  else for (const one of found) process.stdout.write(`${describeFound(one)}\n`);
+  else if (found.length === 0) {
+    const here = file === undefined && options.qmp === undefined;
+    say(here ? noOwnTable : "no table: neither ACPI nor a scan of 512 KiB to 1 MiB leads to one");
+  } else for (const one of found) process.stdout.write(`${describeFound(one)}\n`);
   if (options.out !== undefined && best !== undefined) await writeOut(options.out, best.bytes);
   process.exitCode = best === undefined ? 1 : 0;
 }

@@ -15,9 +15,9 @@ export interface OwnTable {
 
 /**
  * The tables of the machine that this runs on: those that ACPI lists, and where there are none what the kernel found
- * elsewhere and shows.
+ * elsewhere and shows; none where this machine was not booted from a SAN.
  *
- * @throws UsageError `NO_IBFT`, which says what kept it from being read
+ * @throws UsageError `NO_IBFT` where there is one that this process may not read
  */
 export async function readOwnTables(): Promise<readonly OwnTable[]> {
   const names = (await readdir(ACPI_TABLES).catch(() => [])).filter((name) =>
@@ -41,11 +41,11 @@ export async function readOwnTables(): Promise<readonly OwnTable[]> {
       },
     );
   }
-  throw new UsageError(
-    "NO_IBFT",
-    `this machine shows no iBFT (${ACPI_TABLES}/iBFT, ${SYSFS}): it was not booted from a SAN, or the kernel's module iscsi_ibft is not loaded`,
-  );
+  return [];
 }
+
+/** Says that there is none, and what that may come from. */
+export const noOwnTable = `this machine shows no iBFT (${ACPI_TABLES}/iBFT, ${SYSFS}): it was not booted from a SAN, or the kernel's module iscsi_ibft is not loaded`;
 
 /** A folder with what Linux shows in /sys/firmware/ibft, there or copied, as a table. */
 export async function readSysfs(folder: string): Promise<Uint8Array> {

@@ -106,6 +106,23 @@ test("rom and acpi carry a specification or a table; diff tells two tables apart
   t.regex(stdout, /nic0\.prefix: 16 \| 24/);
 });
 
+test("the examples of docs/ibft.md are what they say", async (t) => {
+  const text = readFileSync(new URL("../../docs/ibft.md", import.meta.url), "utf8");
+  const [spec = "", quirks = "", network = ""] = [...text.matchAll(/```yaml\n(.*?)```/gs)].map(
+    ([, block]) => block ?? "",
+  );
+  const out = path.join(folder, "docs.ibft");
+  const made = await sanlab("ibft", "make", file("docs.yaml", spec), "--out", out);
+  t.is(made.status, 0, made.stderr);
+  const wrong = await sanlab("ibft", "make", file("quirks.yaml", spec + quirks), "--out", `${out}.wrong`);
+  t.is(wrong.status, 0, wrong.stderr);
+  const lint = ["ibft", "lint", out, "--network", file("docs-network.yaml", network), "--json"];
+  const { status, stdout, stderr } = await sanlab(...lint);
+  t.is(status, 0, stderr);
+  const rules = JSON.parse(stdout).findings.map(({ rule }: { rule: string }) => rule);
+  t.deepEqual(rules, ["R41", "R70", "R68"]);
+});
+
 test("dumper writes a floppy that is bootable", async (t) => {
   const out = path.join(folder, "floppy.img");
   t.is((await sanlab("ibft", "dumper", "--out", out)).status, 0);
