@@ -1,5 +1,5 @@
 import { Command, InvalidArgumentError, Option } from "commander";
-import { nicModels } from "#harness/scenario";
+import { nicModels } from "../nic-models.ts";
 import type { BootOptions } from "../boot-scenario.ts";
 
 /** What `boot` hands to its own second half inside the private namespaces: the run folder with the plan. */

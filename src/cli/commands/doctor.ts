@@ -1,5 +1,5 @@
 import { Command } from "commander";
-import { diagnoseMachine, type Check } from "#harness/lab";
+import type { Check } from "#harness/lab";
 import { colours, printJson } from "../output.ts";
 
 const marks = { ok: ["32", "ok  "], warn: ["33", "warn"], fail: ["31", "FAIL"] } as const;
@@ -13,6 +13,7 @@ export function command(): Command {
       "\nExample:\n  sanlab doctor\n\nExit status 3 when something that every boot needs is missing.",
     )
     .action(async (options: { json?: true }) => {
+      const { diagnoseMachine } = await import("#harness/lab");
       const checks = await diagnoseMachine();
       if (options.json) printJson({ checks });
       else process.stdout.write(checks.map(render).join(""));

@@ -1,6 +1,6 @@
 import { Command } from "commander";
 import { withIscsiOptions } from "../iscsi-options.ts";
-import { serve, type NbdServeOptions } from "../nbd-serve.ts";
+import type { NbdServeOptions } from "../nbd-serve.ts";
 
 export function command(): Command {
   const nbd = new Command("nbd").description(
@@ -24,7 +24,10 @@ export function command(): Command {
           "\n  nbdinfo 'nbd+unix:///?socket=/tmp/disk.sock'" +
           "\n\nHere --timeout is for logging in, and --json prints events, one JSON object a line.",
       )
-      .action(async (url: string, options: NbdServeOptions) => serve(url, options)),
+      .action(async (url: string, options: NbdServeOptions) => {
+        const { serve } = await import("../nbd-serve.ts");
+        await serve(url, options);
+      }),
   );
   return nbd;
 }

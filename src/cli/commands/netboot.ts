@@ -1,5 +1,5 @@
 import { Command } from "commander";
-import { serve, type NetbootServeOptions } from "../netboot-serve.ts";
+import type { NetbootServeOptions } from "../netboot-serve.ts";
 
 export function command(): Command {
   const netboot = new Command("netboot").description("what machines that boot from the network need");
@@ -30,7 +30,10 @@ export function command(): Command {
         "after",
         "\nExample:\n  sanlab netboot serve /srv/tftp --interface tap0 --boot-file pxelinux.0\n\nNeeds root, or a namespace made by `unshare -rn`.",
       )
-      .action(async (folder: string, options: NetbootServeOptions) => serve(folder, options)),
+      .action(async (folder: string, options: NetbootServeOptions) => {
+        const { serve } = await import("../netboot-serve.ts");
+        await serve(folder, options);
+      }),
   );
   return netboot;
 }

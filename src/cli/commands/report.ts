@@ -1,6 +1,4 @@
 import { Command } from "commander";
-import { judgeFolder } from "#harness/scenario";
-import { showResult } from "../boot-display.ts";
 
 export function command(): Command {
   return new Command("report")
@@ -12,6 +10,8 @@ export function command(): Command {
       "\nExample:\n  sanlab report runs/20261121T093012.123Z-debian-mini\n\nExits with what the run itself exited with.",
     )
     .action(async (dir: string, options: { json?: true }) => {
+      const { judgeFolder } = await import("#harness/scenario");
+      const { showResult } = await import("../boot-display.ts");
       process.exitCode = showResult(await judgeFolder(dir), dir, options.json === true);
     });
 }

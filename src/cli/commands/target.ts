@@ -1,5 +1,5 @@
 import { Command } from "commander";
-import { serve, type ServeOptions } from "../target-serve.ts";
+import type { ServeOptions } from "../target-serve.ts";
 
 export function command(): Command {
   const target = new Command("target").description(
@@ -26,7 +26,10 @@ export function command(): Command {
         "after",
         "\nExample:\n  sanlab target serve disk.img --overlay --param HeaderDigest=CRC32C,None\n\nBy default only this machine can reach it. The secret for iscsi://user@… is in SANLAB_CHAP_SECRET.",
       )
-      .action(async (images: readonly string[], options: ServeOptions) => serve(images, options)),
+      .action(async (images: readonly string[], options: ServeOptions) => {
+        const { serve } = await import("../target-serve.ts");
+        await serve(images, options);
+      }),
   );
   return target;
 }
