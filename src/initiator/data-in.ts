@@ -72,7 +72,7 @@ export class DataIn {
         `data comes in order, and ${this.#contiguous} was next`,
       );
     }
-    return this.#into.subarray(bufferOffset, end);
+    return dataLength === this.#into.length ? this.#into : this.#into.subarray(bufferOffset, end);
   }
 
   /** Takes a PDU whose data is in place. */

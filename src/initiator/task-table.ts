@@ -30,7 +30,7 @@ export class TaskTable {
   /** Removes a task, unless another one took its place. */
   remove(task: Pending): void {
     if (this.#tasks.get(task.itt) === task) this.#tasks.delete(task.itt);
-    this.#leftovers.delete(task);
+    if (this.#leftovers.size > 0) this.#leftovers.delete(task);
   }
 
   /** Puts `leftover` in the place of a task that is over but may still be answered; only the latest few stay. */

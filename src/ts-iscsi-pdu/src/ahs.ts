@@ -39,6 +39,7 @@ export function readAhs(area: Uint8Array): AhsSegment[] {
 
 /** Bytes that the segments take on the wire. */
 export function ahsLength(segments: readonly AhsSegment[]): number {
+  if (segments.length === 0) return 0;
   return segments.reduce((sum, segment) => sum + padded(3 + segment.specific.length), 0);
 }
 

@@ -60,6 +60,11 @@ export function putU32le(bytes: Uint8Array, at: number, value: number): void {
   bytes[at + 3] = value >>> 24;
 }
 
+/** Zeroes a few bytes, for which a loop beats `fill`, above all that of a Node.js Buffer. */
+export function clear(bytes: Uint8Array, start: number, end: number): void {
+  for (let at = start; at < end; at += 1) bytes[at] = 0;
+}
+
 /** A copy of some bytes; `slice` would make a view where they are a Node.js Buffer. */
 export function copyBytes(bytes: Uint8Array, start = 0, end: number = bytes.length): Uint8Array<ArrayBuffer> {
   return new Uint8Array(bytes.subarray(start, end));

@@ -1,4 +1,4 @@
-import { u8, copyBytes } from "./bytes.ts";
+import { clear, u8, copyBytes } from "./bytes.ts";
 
 /**
  * A logical unit number as people write it: 0 to 255 travel in peripheral device addressing, up to 16383 in
@@ -39,7 +39,7 @@ export function encodeLun(into: Uint8Array, at: number, lun: LunValue): void {
   if (!Number.isInteger(lun) || lun < 0 || lun > 0xff_ffff) {
     throw new RangeError(`LUN ${lun} is not a whole number from 0 to 16777215`);
   }
-  into.fill(0, at, at + 8);
+  clear(into, at, at + 8);
   if (lun < 0x100) {
     into[at + 1] = lun;
   } else if (lun < 0x4000) {

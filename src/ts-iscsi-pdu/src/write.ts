@@ -1,5 +1,5 @@
 import { ahsLength, MAX_AHS_LENGTH, type AhsSegment } from "./ahs.ts";
-import { putU24, putU32, copyBytes } from "./bytes.ts";
+import { clear, putU24, putU32, copyBytes } from "./bytes.ts";
 import { RESERVED_TAG } from "./view.ts";
 
 interface HeaderInit {
@@ -24,7 +24,7 @@ const MAX_DATA_LENGTH = 0xff_ffff;
 /** Clears 48 bytes and writes what every BHS has. Throws a RangeError for lengths that no header can say. */
 export function writeHeader(into: Uint8Array, at: number, byte0: number, byte1: number, f: HeaderInit): void {
   if (at + 48 > into.length) throw new RangeError(`48 bytes do not fit at ${at} of ${into.length}`);
-  into.fill(0, at, at + 48);
+  clear(into, at, at + 48);
   into[at] = byte0;
   into[at + 1] = byte1;
   const dataLength = f.dataLength ?? 0;
