@@ -44,7 +44,7 @@ export interface KdHostOptions {
 
 /** A stream of bytes that looks like the beginning of a packet or line is given up after this long. */
 const idleMs = 1000;
-const breakInMs = 1000;
+const breakInMs = 2000;
 const defaultQuietMs = 30_000;
 
 /**
@@ -128,7 +128,7 @@ export class KdHost implements AsyncDisposable {
   }
 
   /**
-   * Stops the kernel and keeps it so until `resume`. The byte is sent again each second; every third time a RESET goes
+   * Stops the kernel and keeps it so until `resume`. The byte is sent again every other second; every third time a RESET goes
    * with it, for a kernel that stands at a stop which another debugger had left. Keep it short: a stopped guest loses time.
    *
    * @throws {KdError} KD_CLOSED when contact is lost first; or the reason of `signal`
@@ -164,16 +164,19 @@ export class KdHost implements AsyncDisposable {
    *   methods of `StoppedKernel` throw; or the reason of `signal`
    */
   async processes(options: { readonly signal?: AbortSignal | undefined } = {}): Promise<readonly string[]> {
-    const kernel = await this.breakIn(options);
+    await this.breakIn(options);
     try {
-      const version = this.version ?? (await kernel.version());
-      const data = await readDebuggerData(kernel, version);
-      if (data === undefined)
-        throw new KdError(
-          "KD_MISFIT",
-          "the kernel's debugger data is not where its version says, or encoded",
-        );
-      return await readProcesses(kernel, version, data);
+      const names = await this.#stops.whileHeld(async (kernel, version) => {
+        const data = await readDebuggerData(kernel, version);
+        if (data === undefined)
+          throw new KdError(
+            "KD_MISFIT",
+            "the kernel's debugger data is not where its version says, or encoded",
+          );
+        return readProcesses(kernel, version, data);
+      });
+      if (names === undefined) throw lineClosed();
+      return names;
     } finally {
       await this.resume();
     }

@@ -75,8 +75,23 @@ export class StopHandler {
   }
 
   async tellLists(): Promise<void> {
-    if (this.#kernel === undefined || this.#version === undefined) return;
-    await this.#inspector.lists(this.#kernel, this.#version);
+    await this.whileHeld(async (kernel, version) => this.#inspector.lists(kernel, version));
+  }
+
+  /** Does its work at the stop that is held, and anew where the kernel sends that stop again meanwhile. */
+  async whileHeld<T>(
+    work: (kernel: StoppedKernel, version: KdVersion) => Promise<T>,
+  ): Promise<T | undefined> {
+    for (let left = resetTries; this.#kernel !== undefined && this.#version !== undefined; left--) {
+      const kernel = this.#kernel;
+      try {
+        return await work(kernel, this.#version);
+      } catch (error) {
+        const sentAgain = this.#held && this.#kernel !== kernel && left > 0;
+        if (!(error instanceof KdError) || error.code !== "KD_RESET" || !sentAgain) throw error;
+      }
+    }
+    return undefined;
   }
 
   /** Whoever waited for a stop does not any more. */
@@ -122,6 +137,7 @@ export class StopHandler {
   stopped(body: Buffer, change: StateChange): void {
     const standing = this.#kernel !== undefined || change.kind === "module";
     const again = standing && this.#body?.equals(body) === true;
+    const held = again && this.#held;
     this.#leave(new KdError("KD_RESET", "the kernel sent its stop again"));
     this.#body = body;
     this.#kernel = new StoppedKernel(this.#options.requests, change);
@@ -131,7 +147,9 @@ export class StopHandler {
     }
     if (change.kind === "command" && !again)
       this.#options.tell({ kind: "command", name: change.name, command: change.command });
-    void this.#serve(this.#kernel, again);
+    // A second break-in that crossed with the stop brings the stop again: whoever holds it still does.
+    this.#held = held;
+    if (!held) void this.#serve(this.#kernel, again);
   }
 
   async #serve(kernel: StoppedKernel, again: boolean): Promise<void> {
