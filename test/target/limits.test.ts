@@ -80,10 +80,14 @@ test("a peer that reads nothing makes its own reads wait, and memory stays bound
   await event("session-closed");
 });
 
-test("a peer that takes nothing of its answers for the stall time-out is cut off", async (t) => {
-  const { target, event } = await setUp(t, { stallTimeout: 150 });
+test("a peer that takes nothing of its answers for the stall time-out is cut off, though it was only silent before", async (t) => {
+  const { target, event } = await setUp(t, { stallTimeout: 50, loginTimeout: 2000 });
   using deaf = await RawClient.connect(target.address);
   await deaf.login({ ...identity, MaxRecvDataSegmentLength: "262144" });
+  // Many time-outs of silence, in which nothing waits for it.
+  using silent = await RawClient.connect(target.address);
+  await silent.closed();
+  t.is(target.sessions.length, 1);
   deaf.socket.pause();
   deaf.command(encodeCdb("read10", { lba: 0, blocks: 65_535 }), { read: true, edtl: 65_535 * 512 });
   await event("session-closed", "timeout");

@@ -78,7 +78,9 @@ export class Connection {
       this.#lost(error.code === "ECONNRESET" ? "RST" : String(error.code)),
     );
     socket.on("close", () => this.#lost("closed"));
-    if (host.limits.stallTimeout > 0) socket.setTimeout(host.limits.stallTimeout, () => this.#stalled());
+    // The callback of setTimeout would hear of the first silence only.
+    socket.on("timeout", () => this.#stalled());
+    if (host.limits.stallTimeout > 0) socket.setTimeout(host.limits.stallTimeout);
   }
 
   get identity(): LoginIdentity | undefined {
