@@ -156,7 +156,7 @@ export class FullFeature implements ConnectionReceiver {
 
   /** What was asked for again may come twice, the second time for a task that is over. */
   #comesLate(pdu: AnyPdu): boolean {
-    return this.#everSuspect && this.#host.tasks.get(pdu.itt) === undefined;
+    return this.#host.context.values.ErrorRecoveryLevel > 0 && this.#host.tasks.get(pdu.itt) === undefined;
   }
 
   #task(pdu: AnyPdu) {

@@ -43,18 +43,22 @@ export class Retransmission implements Disposable {
       const { receiver } = connection;
       if (!(receiver instanceof FullFeature) || this.#asked.has(connection)) continue;
       const suspect = receiver.takeSuspicion() || receiver.missesStatus;
-      const tasks = core.tasks.of(connection).filter((task) => task instanceof ScsiTask && !task.discarded);
+      const tasks = core.tasks
+        .of(connection)
+        .filter((task) => task instanceof ScsiTask)
+        .filter((task) => !task.discarded);
       const gap = stuck && tasks.some((task) => task.cmdSn === expCmdSn);
-      const lacks = tasks.some((task) => task instanceof ScsiTask && task.lacks);
+      const lacks = tasks.some((task) => task.lacks);
       if (suspect || gap || lacks || (idle && tasks.length > 0 && receiver.everSuspect))
         void this.#ask(connection, receiver, tasks);
     }
   }
 
   /** What the target sent before it answers the ping has arrived by then, or never will by itself. */
-  async #ask(connection: Connection, receiver: FullFeature, sent: readonly unknown[]): Promise<void> {
+  async #ask(connection: Connection, receiver: FullFeature, sent: readonly ScsiTask[]): Promise<void> {
     const core = this.#core;
-    const progress = new Map(sent.map((task) => [task, task instanceof ScsiTask ? task.expDataSn : 0]));
+    const progress = sent.map((task) => ({ task, expDataSn: task.expDataSn, lacks: task.lacks }));
+    const missesStatus = receiver.missesStatus;
     this.#asked.add(connection);
     try {
       const ping = new PingRequest(new Uint8Array(0));
@@ -66,14 +70,15 @@ export class Retransmission implements Disposable {
       this.#asked.delete(connection);
     }
     if (connection.closed) return;
-    receiver.askAgain();
-    for (const [task, expDataSn] of progress) {
-      if (!(task instanceof ScsiTask) || core.tasks.get(task.itt) !== task) continue;
+    // What the answer itself made this side ask for is on its way.
+    if (missesStatus) receiver.askAgain();
+    for (const { task, expDataSn, lacks } of progress) {
+      if (core.tasks.get(task.itt) !== task) continue;
       if (task.connection !== connection || task.discarded) continue;
       if (!task.immediate && !serialLess(task.cmdSn, core.window.expCmdSn)) {
         if (task.cmdSn === core.window.expCmdSn) this.#retry(task, connection);
       } else if (task.expDataSn === expDataSn) {
-        task.askAgain();
+        if (lacks) task.askAgain();
         if (task.writes) this.#askForR2t(task, connection);
       }
     }

@@ -147,6 +147,29 @@ test("recovery level 1: what the target wants acknowledged is acknowledged, when
   t.deepEqual(acknowledged, [2, 8]);
 });
 
+test("recovery level 1: a read whose only Data-In vanishes is asked for once, and what comes twice harms nothing", async (t) => {
+  await using target = await listen(1);
+  const snacks: number[] = [];
+  let dropped = false;
+  await using relay = await PduRelay.start(target.address.port, ({ pdu }) => {
+    if (pdu.opcode === Opcode.Snack) snacks.push(pdu.type);
+    if (pdu.opcode !== Opcode.DataIn || pdu.dataLength !== length || dropped) return "pass";
+    dropped = true;
+    return "drop";
+  });
+  const events: string[] = [];
+  await using session = await loginTo(relay.port, 1, {
+    keys: { MaxRecvDataSegmentLength: 262_144, MaxBurstLength: 262_144 },
+    keepaliveMs: 2000,
+    report: (kind) => void events.push(kind),
+  });
+  const disk = await session.disk(0);
+  await disk.read(0, Buffer.alloc(length));
+  await session.ping();
+  t.deepEqual(snacks, [SnackType.Status]);
+  t.false(events.includes("connection-lost"));
+});
+
 test("recovery level 1: a SNACK that is lost is sent again", async (t) => {
   await using target = await listen(1);
   let snacks = 0;

@@ -1,8 +1,8 @@
 import { connect, createServer, type Server, type Socket } from "node:net";
 import { BHS_LENGTH, Opcode, padded, viewPdu, type AnyPdu } from "ts-iscsi-pdu";
 
-/** What becomes of a PDU: a bit of its header or data turned over, or the connection ended in front of it. */
-export type Fate = "pass" | "damage header" | "damage data" | "cut";
+/** What becomes of a PDU: a bit of its header or data turned over, it vanishes, or the connection ends in front of it. */
+export type Fate = "pass" | "drop" | "damage header" | "damage data" | "cut";
 
 export interface Passing {
   readonly pdu: AnyPdu;
@@ -78,6 +78,7 @@ export class PduRelay implements AsyncDisposable {
           bytes = Buffer.alloc(0);
           return;
         }
+        if (fate === "drop") continue;
         if (fate !== "pass") damage(whole, fate === "damage header" ? 20 : pdu.ahsLength + BHS_LENGTH + 4);
         to.write(whole);
         if (pdu.opcode === Opcode.LoginResponse && pdu.transit && pdu.nsg === 3) line.fullFeature = true;
