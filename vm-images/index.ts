@@ -9,5 +9,4 @@ export { listGuests, loadGuest } from "./guests.ts";
 export { prepareLio, type LioFiles } from "./lio/prepare.ts";
 export { prepareGuest, type PrepareOptions, type PreparedGuest } from "./prepare.ts";
 export { checkDisk } from "./check-disk.ts";
-export { loginSignals } from "./login-schema.ts";
 export type { Firmware, GuestManifest, GuestMarkers, GuestSource, RecipeSource } from "./manifest.ts";

@@ -11,7 +11,7 @@ export const pattern = z.string().check((context) => {
 });
 
 /** What a serial port of the guest is: its text, its kernel debugger, its emergency console (EMS), or nobody's. */
-export const serialKinds = ["console", "kd", "ems", "unused"] as const;
+const serialKinds = ["console", "kd", "ems", "unused"] as const;
 
 /** From the first port on, as a PC counts them: COM1, COM2, … */
 export const serialsSchema = z
@@ -34,7 +34,7 @@ export const serialsSchema = z
  * `processes` those in its memory, read in a short stop; `ems` its emergency console says that commands can be given; `tcp` a port
  * of it answers; `settled` its disk has grown quiet; `screen` its picture does not change any more.
  */
-export const loginSignals = ["marker", "processes", "modules", "ems", "tcp", "settled", "screen"] as const;
+const loginSignals = ["marker", "processes", "modules", "ems", "tcp", "settled", "screen"] as const;
 
 export const loginSchema = z.strictObject({
   /** Each item is enough; where an item is a list, all of it is needed. */

@@ -56,7 +56,7 @@ export function probePorts(ports: readonly ProbedPort[], timeline: Timeline): As
 }
 
 /** The protocol in which a port answers, `tcp` for one that takes a connection and keeps it; undefined for silence. */
-export async function ask({ port, host, hostPort }: ProbedPort): Promise<string | undefined> {
+async function ask({ port, host, hostPort }: ProbedPort): Promise<string | undefined> {
   const socket = connect({ host, port: hostPort });
   const over = AbortSignal.timeout(answerMs);
   socket.on("error", () => {});
