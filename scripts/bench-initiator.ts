@@ -17,7 +17,7 @@ const { values } = parseArgs({
 });
 const seconds = Number(values.seconds);
 const rounds = Number(values.rounds);
-const size = 1024 * 1024 * 1024;
+const size = 256 * 1024 * 1024;
 
 const loads: readonly Load[] = [
   { pattern: "randread", size: 4096, depth: 1 },
@@ -39,6 +39,8 @@ const targets = [
   { name: "sanlab's target with a memory disk", url: own.url },
 ];
 
+// QEMU does not ask a target for blocks that it knows to be holes.
+await fill(own.url);
 console.log(`${rounds} rounds of ${seconds} s a client; CPU: seconds of the client`);
 for (const { name, url } of targets) {
   console.log(`\nagainst ${name}`);
@@ -60,7 +62,7 @@ async function compare(url: string, load: Load): Promise<void> {
     const verdicts =
       load.depth === 1
         ? `speed × ${speed.toFixed(2)}, CPU × ${cpu.toFixed(2)}`
-        : `speed × ${againstGoal(speed, "≥", small ? 1.25 : 1)}, CPU × ${againstGoal(cpu, "≤", 0.7)}`;
+        : `speed × ${againstGoal(speed, "≥", small ? 1.25 : 1)}, CPU × ${small ? againstGoal(cpu, "≤", 0.7) : cpu.toFixed(2)}`;
     console.log(`  ${figures(clients[at + 1]?.name ?? "", load, theirs)}: ${verdicts}`);
   }
 }
@@ -82,27 +84,41 @@ async function inTurns(url: string, load: Load, clients: readonly Client[]): Pro
   return runs;
 }
 
+async function fill(url: string): Promise<void> {
+  await using session = await login(url, "None");
+  const disk = await session.disk(lunOf(url));
+  const bytes = Buffer.alloc(1024 * 1024, "bench");
+  for (let at = 0; at < size; at += bytes.length) await disk.write(at, bytes);
+}
+
+function lunOf(url: string): number {
+  return Number(url.split("/").at(-1));
+}
+
+async function login(url: string, digest: "None" | "CRC32C"): Promise<Session> {
+  const { port } = new URL(url.replace("iscsi:", "http:"));
+  return await Session.login({
+    host: "127.0.0.1",
+    port: Number(port),
+    target: url.split("/").at(-2) ?? "",
+    initiator: "iqn.2026-01.org.sanlab:bench",
+    keys: { HeaderDigest: digest, DataDigest: digest },
+  });
+}
+
 function sanlab(digests: boolean): Client {
   const digest = digests ? "CRC32C" : "None";
   return {
     name: "sanlab",
     can: () => true,
     async run(url, { pattern, size: bytes, depth }, time) {
-      const { port } = new URL(url.replace("iscsi:", "http:"));
-      const [, target = "", lun] = /\/([^/]+)\/(\d+)$/.exec(url) ?? [];
-      await using session = await Session.login({
-        host: "127.0.0.1",
-        port: Number(port),
-        target,
-        initiator: "iqn.2026-01.org.sanlab:bench",
-        keys: { HeaderDigest: digest, DataDigest: digest },
-      });
+      await using session = await login(url, digest);
       const result = await generateLoad([session], {
         pattern,
         size: bytes,
         depth,
         seconds: time,
-        lun: Number(lun),
+        lun: lunOf(url),
         blockSize: 512,
         blocks: size / 512,
       });
