@@ -9,7 +9,11 @@ test("QEMU accepts the options and makes that network", async (t) => {
     bootFile: "boot.ipxe",
     hostname: "guest",
   });
-  const netdev = ["user", "id=net0", ...Object.entries(options).map(([name, value]) => `${name}=${value}`)];
+  const netdev = [
+    "user",
+    "id=net0",
+    ...Object.entries(options).flatMap(([name, value]) => [value].flat().map((one) => `${name}=${one}`)),
+  ];
   const { program } = await findQemu();
   const { status, stdout } = await run(
     program,
