@@ -48,7 +48,8 @@ for (const level of [0, 1, 2] as const) {
           keepaliveMs: 100,
           commandTimeoutMs: 400,
           loginTimeoutMs: 500,
-          keys: { ErrorRecoveryLevel: level },
+          // What the target keeps for a session that does not come back is its memory, in this process.
+          keys: { ErrorRecoveryLevel: level, DefaultTime2Retain: 1 },
         }),
       ).catch(note);
       if (session === undefined) return;
