@@ -3,7 +3,7 @@ import { once } from "node:events";
 import path from "node:path";
 import { createInterface } from "node:readline";
 
-export const ownIqn = "iqn.2026-01.org.sanlab:bench";
+const ownIqn = "iqn.2026-01.org.sanlab:bench";
 
 /** `sanlab target serve` in a process of its own, as anybody would run it. */
 export class OwnTarget implements AsyncDisposable {
