@@ -55,7 +55,12 @@ test(
   "nics:\n  - model: e1001\n",
   /:2:12: nics\.0\.model: .*"e1000".*"virtio"/,
 );
-test("an unknown target", refused, "target: lio\n", /:1:9: target: .*embedded, tgt, istgt or an iscsi:\/\/ URL/);
+test(
+  "an unknown target",
+  refused,
+  "target: lio\n",
+  /:1:9: target: .*embedded, tgt, istgt or an iscsi:\/\/ URL/,
+);
 test(
   "a target URL without a target",
   refused,
