@@ -108,7 +108,7 @@ export class KdLink {
     if (reception === "session") {
       this.#sender.reset();
       this.#listener.session?.();
-    } else this.#sender.delivered();
+    } else this.#sender.received(packet);
     this.#listener.packet(packet);
   }
 

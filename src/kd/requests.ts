@@ -1,6 +1,7 @@
 import { KdError } from "./errors.ts";
 import type { KdLink } from "./link.ts";
 import {
+  ManipulateApi,
   apiName,
   encodeRequest,
   readManipulate,
@@ -11,7 +12,7 @@ import { PacketType } from "./packet.ts";
 import type { Delivery, Schedule } from "./sender.ts";
 
 interface Pending {
-  readonly api: number;
+  readonly request: ManipulateRequest;
   readonly resolve: (reply: ManipulateMessage) => void;
   readonly reject: (error: KdError) => void;
 }
@@ -54,8 +55,8 @@ export class Requests {
   /** A STATE_MANIPULATE packet has come; one that nobody waits for is an answer that came too late. */
   receive(body: Buffer): void {
     const message = readManipulate(body);
-    if (message === undefined || message.api !== this.#pending?.api) return;
-    this.#pending.resolve(message);
+    if (message === undefined || this.#pending === undefined) return;
+    if (answers(message, this.#pending.request)) this.#pending.resolve(message);
   }
 
   /** No reply will come any more. */
@@ -66,7 +67,7 @@ export class Requests {
   async #exchange(request: ManipulateRequest): Promise<ManipulateMessage> {
     const name = apiName(request.api);
     const { promise, resolve, reject } = Promise.withResolvers<ManipulateMessage>();
-    this.#pending = { api: request.api, resolve, reject };
+    this.#pending = { request, resolve, reject };
     const stop = this.#schedule(this.#replyMs, () =>
       reject(new KdError("KD_NO_REPLY", `the kernel did not answer ${name} within ${this.#replyMs} ms`)),
     );
@@ -82,3 +83,18 @@ export class Requests {
     }
   }
 }
+
+/**
+ * A read that was given up may still be answered, so a reply that repeats an address must repeat that of its request: the
+ * low half of it, which no kernel extends.
+ */
+function answers(message: ManipulateMessage, { api, parameters }: ManipulateRequest): boolean {
+  if (message.api !== api) return false;
+  if (parameters === undefined || !namesAddress.has(api)) return true;
+  return message.parameters.subarray(0, 4).equals(parameters.subarray(0, 4));
+}
+
+const namesAddress: ReadonlySet<number> = new Set([
+  ManipulateApi.ReadVirtualMemory,
+  ManipulateApi.ReadPhysicalMemory,
+]);

@@ -1,4 +1,5 @@
-import { encodeData, initialId } from "./packet.ts";
+import { followsFrom } from "./follows-from.ts";
+import { encodeData, initialId, type DataPacket } from "./packet.ts";
 
 /**
  * How a packet of ours ended. `acknowledged`, also by what followed from it; `reset`: the kernel began anew and forgot
@@ -27,10 +28,10 @@ export class Sender {
   readonly #options: SenderOptions;
   readonly #queue: Outgoing[] = [];
   #id = initialId;
-  #current: { readonly packet: Buffer; readonly done: Outgoing["done"]; tries: number } | undefined;
+  #current: { readonly packet: Buffer; readonly outgoing: Outgoing; tries: number } | undefined;
   #stopTimer: (() => void) | undefined;
-  /** The last packet was given up, and may have arrived all the same: a kernel that runs does not say. */
-  #unsure = false;
+  /** The last packet, where it was given up: it may have arrived all the same, a kernel that runs does not say. */
+  #unsure: Outgoing | undefined;
 
   constructor(options: SenderOptions) {
     this.#options = options;
@@ -43,13 +44,16 @@ export class Sender {
 
   /** An ACK has come; one with another number than ours belongs to an earlier repeat. */
   acknowledge(id: number): void {
-    if (id === this.#id) this.delivered();
+    if (id === this.#id) this.#delivered();
   }
 
-  /** The other side has what we sent: it said so, or sent what follows from it. */
-  delivered(): void {
-    if (this.#current !== undefined) this.#finish("acknowledged");
-    else if (this.#unsure) this.#toggle();
+  /**
+   * A new packet has come while ours was not acknowledged. What follows from ours says that it has arrived; a stop or a
+   * print that only crossed with a request does not, and the request goes out again.
+   */
+  received(packet: DataPacket): void {
+    const waiting = this.#current?.outgoing ?? this.#unsure;
+    if (waiting !== undefined && followsFrom(waiting, packet)) this.#delivered();
   }
 
   /** The other side got our packet damaged. */
@@ -62,10 +66,10 @@ export class Sender {
   /** Both sides count from the beginning, and what is on the way is forgotten. */
   reset(): void {
     this.#stopTimer?.();
-    const dropped = [this.#current, ...this.#queue.splice(0)];
+    const dropped = [this.#current?.outgoing, ...this.#queue.splice(0)];
     this.#current = undefined;
     this.#id = initialId;
-    this.#unsure = false;
+    this.#unsure = undefined;
     for (const outgoing of dropped) outgoing?.done("reset");
   }
 
@@ -74,7 +78,7 @@ export class Sender {
     const outgoing = this.#queue.shift();
     if (outgoing === undefined) return;
     const packet = encodeData(outgoing.type, this.#id, outgoing.body);
-    this.#current = { packet, done: outgoing.done, tries: 0 };
+    this.#current = { packet, outgoing, tries: 0 };
     this.#transmit(this.#current);
   }
 
@@ -85,18 +89,23 @@ export class Sender {
     this.#options.write(current.packet);
   }
 
+  #delivered(): void {
+    if (this.#current !== undefined) this.#finish("acknowledged");
+    else if (this.#unsure !== undefined) this.#toggle();
+  }
+
   #finish(delivery: Delivery): void {
     this.#stopTimer?.();
-    const done = this.#current?.done;
+    const outgoing = this.#current?.outgoing;
     this.#current = undefined;
     if (delivery === "acknowledged") this.#toggle();
-    else this.#unsure = true;
-    done?.(delivery);
+    else this.#unsure = outgoing;
+    outgoing?.done(delivery);
     this.#next();
   }
 
   #toggle(): void {
     this.#id = (this.#id ^ 1) >>> 0;
-    this.#unsure = false;
+    this.#unsure = undefined;
   }
 }

@@ -4,6 +4,14 @@ import { ack, data, fileCreateBody, print, printBody, reset, resend, stopBody } 
 
 const [first, second] = [0x8080_0000, 0x8080_0001];
 const sync = 0x8080_0800;
+const [getContext, continue2] = [0x3132, 0x313c];
+
+/** A STATE_MANIPULATE body of 56 bytes, all zero but its first word. */
+function request(api: number): Buffer {
+  const body = Buffer.alloc(56);
+  body.writeUInt32LE(api, 0);
+  return body;
+}
 
 /** A link whose sent frames, deliveries and timers are at hand. */
 function open() {
@@ -138,7 +146,7 @@ test("a new packet instead of the ACK says that ours has arrived; a repeat does 
   const line = open();
   const fates: string[] = [];
   line.receive(print(first, "a"));
-  line.link.send(2, Buffer.alloc(56), (fate) => fates.push(fate));
+  line.link.send(2, request(continue2), (fate) => fates.push(fate));
   line.receive(print(first, "a"));
   t.deepEqual(fates, []);
   line.receive(print(second, "b"));
@@ -146,6 +154,21 @@ test("a new packet instead of the ACK says that ours has arrived; a repeat does 
   line.sent();
   line.link.send(3, Buffer.from("two"));
   t.deepEqual(line.sent(), [data(3, second, Buffer.from("two"))]);
+});
+
+test("a stop that crosses with a request does not say so: the request goes out again, the reply to it does", (t) => {
+  const line = open();
+  const fates: string[] = [];
+  const asked = data(2, first, request(getContext));
+  line.link.send(2, request(getContext), (fate) => fates.push(fate));
+  line.receive(data(7, first, stopBody()), resend);
+  t.deepEqual(line.sent(), [asked, ack(first), asked]);
+  t.deepEqual(fates, []);
+  line.receive(data(2, second, request(getContext)));
+  t.deepEqual(fates, ["acknowledged"]);
+  line.sent();
+  line.link.send(2, request(continue2));
+  t.deepEqual(line.sent(), [data(2, second, request(continue2))]);
 });
 
 test("RESEND brings the same packet with the same number, a bounded number of times", (t) => {
