@@ -188,7 +188,7 @@ export class SerialPort implements Disposable {
     this.#unfinished = lines.pop() ?? "";
     for (const line of lines) if (line !== "") this.#deliver(line, false);
     if (this.#unfinished === "") return;
-    this.#partialTimer = setTimeout(() => this.#deliver(this.#unfinished, true), partialLineMs).unref();
+    this.#partialTimer = setTimeout(() => this.#deliver(this.#unfinished, true), partialLineMs);
   }
 
   #deliver(line: string, partial: boolean): void {
