@@ -23,6 +23,7 @@ const common = {
 const script = `#!ipxe
 imgfetch --name blob tftp://\${next-server}/blob || goto failed
 imgfetch http://10.7.0.1/done?user=\${username:uristring}&secret=\${password:uristring}&keep=\${keep-san}&drive=\${san-drive}&iqn=\${initiator-iqn}&host=\${hostname}&domain=\${domain}&dns=\${dns}&ip=\${ip}&mask=\${netmask} ||
+exit
 :failed
 imgfetch http://10.7.0.1/failed ||
 `;
