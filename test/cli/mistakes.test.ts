@@ -53,7 +53,13 @@ test(
   2,
   /names no target; write iscsi:\/\//,
 );
-test("a target that is none", told, "boot --target lio", 2, /target: .*embedded, tgt, istgt or an iscsi:\/\/ URL/);
+test(
+  "a target that is none",
+  told,
+  "boot --target lio",
+  2,
+  /target: .*embedded, tgt, istgt or an iscsi:\/\/ URL/,
+);
 test("no QEMU", told, "boot", 3, /SANLAB_QEMU=\/nowhere: no such program/, { SANLAB_QEMU: "/nowhere" });
 test(
   "a report of no folder",
