@@ -27,7 +27,7 @@ const SCAN_END = 0x100000;
 const VGA_START = 0xa0000;
 const VGA_END = 0xc0000;
 /** Linux, FreeBSD and offload firmware know the table by these. */
-const SIGNATURES = ["iBFT", "IBFT", "BIFT"] as const;
+export const SIGNATURES: readonly string[] = ["iBFT", "IBFT", "BIFT"];
 const SIGNATURE_WORDS: ReadonlySet<number> = new Set(
   SIGNATURES.map((signature) => Buffer.from(signature).readUInt32BE()),
 );

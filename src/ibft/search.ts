@@ -1,5 +1,5 @@
 import { ACPI_HEADER_LENGTH, ACPI_TABLE_LIMIT, acpiEntries, acpiRoots } from "./acpi.ts";
-import { findByBiosScan, listedTable, type FoundIbft, type Memory } from "./find.ts";
+import { SIGNATURES, findByBiosScan, listedTable, type FoundIbft, type Memory } from "./find.ts";
 
 /** Reads physical memory; what no memory backs may read as anything. */
 export type ReadMemory = (address: number, length: number) => Promise<Uint8Array>;
@@ -26,7 +26,6 @@ const SCAN = { from: 0x8_0000, to: MEGABYTE } as const;
 /** BIOS data area, word: the extended BIOS data area's segment. */
 const EBDA_SEGMENT_AT = 0x40e;
 const ROOT_POINTER_LENGTH = 36;
-const SIGNATURES = ["iBFT", "IBFT", "BIFT"];
 const NOTHING = Buffer.alloc(0);
 const PIECE = 16 * MEGABYTE;
 

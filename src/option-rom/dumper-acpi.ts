@@ -1,3 +1,5 @@
+import { ifSigned } from "./dumper-signature.ts";
+
 /**
  * Follows ACPI as Linux does (ACPI 6.4, 5.2.5): the root pointer in the first KiB of the extended BIOS data area or from
  * 0xE0000 to 0xFFFFF, then the XSDT, or the RSDT where there is none. What lies above 1 MiB the BIOS copies (INT 15h
@@ -111,14 +113,7 @@ short4: mov ax, [es:bx]
         call fetch
         jne list
         xor di, di
-        cmp word [es:di+2], 0x5446
-        jne list
-        cmp word [es:di], 0x4269
-        je iswanted
-        cmp word [es:di], 0x4249
-        je iswanted
-        cmp word [es:di], 0x4942
-        jne list
+${ifSigned("iswanted", "list")}
 iswanted:
         cmp word [ahi], 0x10  ; the scan has shown what it can reach
         jae islow

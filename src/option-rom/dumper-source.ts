@@ -1,3 +1,5 @@
+import { ifSigned } from "./dumper-signature.ts";
+
 /** Loads the sectors behind it to 0x7e00 and goes there. `sectors` is their number; all lie in the first track. */
 export const BOOT_SECTOR = `
         cli
@@ -67,14 +69,7 @@ scan:   mov ax, [cur]
         mov [cur], ax
 look:   mov es, ax
         xor di, di
-        cmp word [es:di+2], 0x5446
-        jne next
-        cmp word [es:di], 0x4269
-        je found
-        cmp word [es:di], 0x4249
-        je found
-        cmp word [es:di], 0x4942
-        jne next
+${ifSigned("found", "next")}
 found:  mov ax, es
         mov dx, ax
         shl ax, 4

@@ -270,3 +270,15 @@ export const identity = {
   InitiatorName: "iqn.2026-01.org.sanlab:raw",
   TargetName: "iqn.2026-01.org.sanlab:disk",
 };
+
+/** What was received, as the PDU that it must be. */
+export function is<O extends PduFields["opcode"]>(
+  received: Received | undefined,
+  opcode: O,
+): Extract<PduFields, { opcode: O }> {
+  if (received?.pdu.opcode !== opcode)
+    throw new Error(
+      `opcode 0x${received?.pdu.opcode.toString(16) ?? " none"} instead of 0x${opcode.toString(16)}`,
+    );
+  return received.pdu as Extract<PduFields, { opcode: O }>;
+}

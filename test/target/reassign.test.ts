@@ -3,9 +3,9 @@ import { MemoryDevice } from "#block";
 import { SeededRandom } from "#core";
 import { encodeCdb } from "#scsi";
 import { Target } from "#target";
-import { Opcode, type OperationalValues, type PduFields } from "ts-iscsi-pdu";
+import { Opcode, type OperationalValues } from "ts-iscsi-pdu";
 import { iqn } from "./clients.ts";
-import { RawClient, identity, type Received } from "./raw-client.ts";
+import { RawClient, identity, is, type Received } from "./raw-client.ts";
 
 const blocks = 8192;
 const read = (lba: number, count: number) => encodeCdb("read10", { lba, blocks: count });
@@ -67,17 +67,6 @@ async function setUp(
     return closed;
   };
   return { device, target, client, join, ended, lost: lost.promise };
-}
-
-function is<O extends PduFields["opcode"]>(
-  received: Received | undefined,
-  opcode: O,
-): Extract<PduFields, { opcode: O }> {
-  if (received?.pdu.opcode !== opcode)
-    throw new Error(
-      `opcode 0x${received?.pdu.opcode.toString(16) ?? " none"} instead of 0x${opcode.toString(16)}`,
-    );
-  return received.pdu as Extract<PduFields, { opcode: O }>;
 }
 
 /** Data-In from here to the status. */

@@ -3,9 +3,9 @@ import { MemoryDevice } from "#block";
 import { SeededRandom } from "#core";
 import { encodeCdb } from "#scsi";
 import { Target, type TargetLimits } from "#target";
-import { Opcode, RESERVED_TAG, type PduFields } from "ts-iscsi-pdu";
+import { Opcode, RESERVED_TAG } from "ts-iscsi-pdu";
 import { iqn } from "./clients.ts";
-import { RawClient, identity, type Received } from "./raw-client.ts";
+import { RawClient, identity, is, type Received } from "./raw-client.ts";
 
 const blocks = 4096;
 const read = (lba: number, count: number) => encodeCdb("read10", { lba, blocks: count });
@@ -34,17 +34,6 @@ async function setUp(
   const dataDigest = keys["DataDigest"] === "CRC32C";
   client.useDigests({ headerDigest, dataDigest });
   return { device, target, client, login };
-}
-
-function is<O extends PduFields["opcode"]>(
-  received: Received | undefined,
-  opcode: O,
-): Extract<PduFields, { opcode: O }> {
-  if (received?.pdu.opcode !== opcode)
-    throw new Error(
-      `opcode 0x${received?.pdu.opcode.toString(16) ?? " none"} instead of 0x${opcode.toString(16)}`,
-    );
-  return received.pdu as Extract<PduFields, { opcode: O }>;
 }
 
 async function take(client: RawClient, count: number): Promise<readonly Received[]> {
