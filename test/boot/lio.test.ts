@@ -1,9 +1,10 @@
 import { Session, type SessionOptions } from "#initiator";
 import { Opcode, RESERVED_TAG, type AnyPdu } from "ts-iscsi-pdu";
-import test, { type ExecutionContext } from "ava";
+import test from "ava";
 import { Capture } from "../initiator/peers/capture.ts";
 import { PduRelay, type Fate, type Passing } from "../initiator/peers/pdu-relay.ts";
 import { Lio } from "./helpers/lio.ts";
+import { pattern, writeAndRead } from "../initiator/write-and-read.ts";
 
 /*
  * Linux's own target is the independent peer for what tgtd and istgt lack. It is handled with care where it is known to
@@ -30,21 +31,6 @@ const loginTo = (port: number, which: string, options: Partial<SessionOptions> =
     ...options,
   });
 
-function pattern(seed: number): Buffer {
-  const bytes = Buffer.alloc(length);
-  for (let i = 0; i < length; i++) bytes[i] = (i * 7 + (i >> 8) + seed) & 0xff;
-  return bytes;
-}
-
-async function writeAndRead(t: ExecutionContext, session: Session, seed: number): Promise<void> {
-  const disk = await session.disk(0);
-  const bytes = pattern(seed);
-  await disk.write(0, bytes);
-  const back = Buffer.alloc(length);
-  await disk.read(0, back);
-  t.true(back.equals(bytes));
-}
-
 for (const [which, ErrorRecoveryLevel, connections] of [
   ["erl0", 0, 1],
   ["erl0", 0, 3],
@@ -64,9 +50,9 @@ for (const [which, ErrorRecoveryLevel, connections] of [
       t.is(session.values.ErrorRecoveryLevel, ErrorRecoveryLevel);
       t.deepEqual(await session.reportLuns(), [0]);
       await Promise.all(
-        [1, 2, 3].map(async () => t.true((await session.ping({ data: pattern(1).subarray(0, 99) })) > 0)),
+        [1, 2, 3].map(async () => t.true((await session.ping({ data: pattern(99, 1) })) > 0)),
       );
-      await writeAndRead(t, session, connections);
+      await writeAndRead(t, session, length, connections);
       await session.logout();
       t.is((await capture.judge()).complaints, "");
     },
@@ -78,7 +64,7 @@ test.serial("CHAP both ways", async (t) => {
     chap: { user: "user", secret: "secret-of-user", mutual: { user: "target", secret: "secret-of-target" } },
   });
   t.is(session.chapAlgorithm, "SHA-256");
-  await writeAndRead(t, session, 5);
+  await writeAndRead(t, session, length, 5);
 });
 
 test.serial("a cut at level 0 is healed by a new session, and nothing is lost", async (t) => {
@@ -93,7 +79,7 @@ test.serial("a cut at level 0 is healed by a new session, and nothing is lost", 
     keys: { MaxRecvDataSegmentLength: 8192 },
     report: (kind) => void events.push(kind),
   });
-  await writeAndRead(t, session, 6);
+  await writeAndRead(t, session, length, 6);
   t.true(cut);
   t.true(events.includes("recovered"));
 });
@@ -145,7 +131,7 @@ for (const { title, which, fate, event } of losses) {
       keys: { ErrorRecoveryLevel: 1, MaxRecvDataSegmentLength: 8192, FirstBurstLength: 8192, ...digests },
       report: (kind) => void events.push(kind),
     });
-    await writeAndRead(t, session, 7);
+    await writeAndRead(t, session, length, 7);
     t.is(count, 1);
     t.true(events.includes(event), events.join(" "));
     t.false(events.includes("connection-lost"), events.join(" "));
@@ -164,7 +150,7 @@ test.serial(
       keys: { ErrorRecoveryLevel: 1, ...digests },
       report: (kind) => void events.push(kind),
     });
-    await writeAndRead(t, session, 10);
+    await writeAndRead(t, session, length, 10);
     t.true(events.includes("recovered"), events.join(" "));
   },
 );
@@ -198,9 +184,9 @@ for (const connections of [3, 2]) {
         },
       });
       const { tsih } = session;
-      await writeAndRead(t, session, 8);
+      await writeAndRead(t, session, length, 8);
       await recovered.promise;
-      await writeAndRead(t, session, 9);
+      await writeAndRead(t, session, length, 9);
       // Reason 2, "remove the connection for recovery", and its success.
       t.deepEqual(seen, { reason: 2, response: 0 });
       t.deepEqual([session.tsih, session.connectionCount], [tsih, connections]);

@@ -4,6 +4,7 @@ import { Target } from "#target";
 import { Opcode, RESERVED_TAG, SnackType, TmfFunction, type AnyPdu } from "ts-iscsi-pdu";
 import test from "ava";
 import { PduRelay, type Fate, type Judge, type Passing } from "./peers/pdu-relay.ts";
+import { writeAndRead } from "./write-and-read.ts";
 
 const iqn = "iqn.2001-04.com.example:recovery";
 const initiator = "iqn.2001-04.com.example:initiator";
@@ -110,13 +111,7 @@ for (const { title, which, fate, event } of losses) {
       keys: digests,
       report: (kind) => void events.add(kind),
     });
-    const disk = await session.disk(0);
-    const bytes = Buffer.alloc(length);
-    for (let i = 0; i < length; i++) bytes[i] = (i * 7 + (i >> 8)) & 0xff;
-    await disk.write(0, bytes);
-    const back = Buffer.alloc(length);
-    await disk.read(0, back);
-    t.true(back.equals(bytes));
+    await writeAndRead(t, session, length);
     t.is(seen.count, 1);
     t.true(events.has(event), [...events].join(" "));
     t.false(events.has("connection-lost"));
@@ -233,13 +228,7 @@ for (const connections of [1, 3]) {
       const events: string[] = [];
       const session = await loginTo(relay.port, 2, { connections, report: (kind) => void events.push(kind) });
       const { tsih } = session;
-      const disk = await session.disk(0);
-      const bytes = Buffer.alloc(length);
-      for (let i = 0; i < length; i++) bytes[i] = (i * 7 + (i >> 8)) & 0xff;
-      await disk.write(0, bytes);
-      const back = Buffer.alloc(length);
-      await disk.read(0, back);
-      t.true(back.equals(bytes));
+      await writeAndRead(t, session, length);
       t.is(seen.count, 1);
       // Immediate, opcode 2; F and function 8 (RFC 7143 §11.5).
       t.deepEqual(reassigned, expDataSn === undefined ? [] : [{ head: "4288", expDataSn }]);
