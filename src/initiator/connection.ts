@@ -1,9 +1,9 @@
 import { connect, type Socket } from "node:net";
 import { TimeoutError, type Report } from "#core";
+import { crc32c } from "#digest";
 import { Framer, type FrameSink, type PduInit } from "ts-iscsi-pdu";
 import type { ByteTrace } from "./byte-trace.ts";
 import { PeerProtocolError, TransportError } from "./errors.ts";
-import "./native-crc32c.ts";
 import { Outbox } from "./outbox.ts";
 import { formatPortal, type Portal } from "./url.ts";
 
@@ -145,8 +145,8 @@ export class Connection {
     readonly resync: boolean;
   }): void {
     this.#maxSendLength = options.maxSendLength;
-    this.#framer.configure(options);
-    this.#outbox.configure(options);
+    this.#framer.configure({ ...options, crc32c });
+    this.#outbox.configure({ ...options, crc32c });
   }
 
   /** Queues a PDU; all of one turn leave in one write. */

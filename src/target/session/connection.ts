@@ -1,4 +1,5 @@
 import type { Socket } from "node:net";
+import { crc32c } from "#digest";
 import type { FaultEvent, Shot } from "#faults";
 import {
   Framer,
@@ -23,7 +24,6 @@ import { shareReads } from "../shared-reads.ts";
 import type { ConnectionHost, NoNumbers, StatusPdu } from "./connection-host.ts";
 import { DataOutIntake, type Incoming } from "./data-out-intake.ts";
 import { LoginPhase } from "./login-phase.ts";
-import "../native-crc32c.ts";
 import { handleRequest } from "./requests.ts";
 import { RetainedStatus, type SentPdu } from "./retained-status.ts";
 import type { ScsiTask } from "./scsi-task.ts";
@@ -108,9 +108,15 @@ export class Connection {
     respond();
     const headerDigest = results.HeaderDigest === "CRC32C";
     const dataDigest = results.DataDigest === "CRC32C";
-    this.outbox.configure({ headerDigest, dataDigest });
+    this.outbox.configure({ headerDigest, dataDigest, crc32c });
     const resync = session.recovery !== undefined;
-    this.#framer.configure({ headerDigest, dataDigest, maxDataLength: session.ownMaxSegment, resync });
+    this.#framer.configure({
+      headerDigest,
+      dataDigest,
+      crc32c,
+      maxDataLength: session.ownMaxSegment,
+      resync,
+    });
     if (resync) this.#retained = new RetainedStatus(this.#statSn);
   }
 

@@ -1,12 +1,13 @@
 import { ahsLength, writeAhs } from "./ahs.ts";
 import { pduAhs, writePdu, type PduInit } from "./any-pdu.ts";
 import { padded, putU24, putU32le } from "./bytes.ts";
-import { defaultCrc32c, type Crc32c } from "./crc32c.ts";
+import { crc32cJs, type Crc32c } from "./crc32c.ts";
 import { BHS_LENGTH } from "./view.ts";
 
 export interface EncoderOptions {
   readonly headerDigest?: boolean;
   readonly dataDigest?: boolean;
+  /** Default: JavaScript; see `hybridCrc32c`. */
   readonly crc32c?: Crc32c;
   /**
    * Makes the slabs that headers are cut from. Default: new Uint8Array; on Node.js `Buffer.allocUnsafeSlow` saves
@@ -29,7 +30,7 @@ const MAX_TRAILER = 8;
 export class Encoder {
   #headerDigest = false;
   #dataDigest = false;
-  #crc32c: Crc32c = defaultCrc32c();
+  #crc32c: Crc32c = crc32cJs;
   #allocate: (length: number) => Uint8Array = (length) => new Uint8Array(length);
   #slab: Uint8Array;
   #used = 0;

@@ -1,7 +1,7 @@
 import { MAX_AHS_LENGTH } from "./ahs.ts";
 import { viewPdu, type AnyPdu } from "./any-pdu.ts";
 import { EMPTY, padded, u24, u32le, u8, copyBytes } from "./bytes.ts";
-import { defaultCrc32c, type Crc32c } from "./crc32c.ts";
+import { crc32cJs, type Crc32c } from "./crc32c.ts";
 import { ProtocolError, type ProtocolErrorInit } from "./errors.ts";
 import { isOpcode } from "./opcode.ts";
 import { BHS_LENGTH } from "./view.ts";
@@ -36,6 +36,7 @@ export interface FramerOptions {
    * is its data, then look, word by word, for a header whose digest is right.
    */
   readonly resync?: boolean;
+  /** Default: JavaScript; see `hybridCrc32c`. */
   readonly crc32c?: Crc32c;
   /** Makes the buffers where the sink gives none. Default: new Uint8Array. */
   readonly allocate?: (length: number) => Uint8Array;
@@ -59,7 +60,7 @@ export class Framer {
   #dataDigest = false;
   #resync = false;
   #maxDataLength = DEFAULT_MAX_DATA_LENGTH;
-  #crc32c: Crc32c = defaultCrc32c();
+  #crc32c: Crc32c = crc32cJs;
   #allocate: (length: number) => Uint8Array = (length) => new Uint8Array(length);
 
   readonly #header = new Uint8Array(BHS_LENGTH + MAX_AHS_LENGTH + 4);

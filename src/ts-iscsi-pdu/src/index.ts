@@ -23,14 +23,7 @@ export { checkPdu } from "./check.ts";
 export { CodeTable, type CodeEntry } from "./code-table.ts";
 export * from "./codes.ts";
 export { padded, putU32le, u32le } from "./bytes.ts";
-export {
-  crc32cJs,
-  defaultCrc32c,
-  hybridCrc32c,
-  NATIVE_CRC32C_FROM,
-  setCrc32c,
-  type Crc32c,
-} from "./crc32c.ts";
+export { crc32cJs, hybridCrc32c, NATIVE_CRC32C_FROM, type Crc32c } from "./crc32c.ts";
 export { PduGatherer, type Gathered } from "./gatherer.ts";
 export { Encoder, type EncoderOptions, type HeaderPatch } from "./encoder.ts";
 export { ProtocolError, type ProtocolErrorCode, type ProtocolErrorInit } from "./errors.ts";
