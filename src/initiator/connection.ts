@@ -7,7 +7,7 @@ import { PeerProtocolError, TransportError } from "./errors.ts";
 import { Outbox } from "./outbox.ts";
 import { formatPortal, type Portal } from "./url.ts";
 
-const receiveSize = 256 * 1024;
+const receiveSize = 128 * 1024;
 
 export interface ConnectionOptions {
   readonly portal: Portal;
@@ -22,6 +22,8 @@ export interface ConnectionOptions {
 
 /** Takes a connection's PDUs, and its end: exactly once, with the reason. */
 export interface ConnectionReceiver extends FrameSink {
+  /** All that one read of `bytes` brought has been delivered. */
+  delivered?(bytes: number): void;
   closed(error: Error): void;
 }
 
@@ -149,6 +151,16 @@ export class Connection {
     this.#outbox.configure({ ...options, crc32c });
   }
 
+  /** PDUs that wait for the end of the turn. */
+  get queued(): number {
+    return this.#outbox.queued;
+  }
+
+  /** Sends what is queued at once. */
+  flush(): void {
+    if (!this.#closed) this.#outbox.flush();
+  }
+
   /** Queues a PDU; all of one turn leave in one write. */
   send(f: PduInit, data?: Uint8Array): void {
     if (!this.#closed) this.#outbox.send(f, data);
@@ -161,6 +173,7 @@ export class Connection {
     this.#onBytes?.(bytes);
     try {
       this.#framer.push(bytes);
+      this.#receiver?.delivered?.(bytes.length);
     } catch (error) {
       this.fail(error instanceof Error ? error : new Error(String(error)));
     }

@@ -4,6 +4,13 @@ import { violation } from "./errors.ts";
 import type { SequenceTracker } from "./sequence-tracker.ts";
 import type { TaskContext } from "./task-context.ts";
 
+/** How much of a write's data may go out before the target asks for any (RFC 7143 §13.10, §13.11, §13.14). */
+export function unaskedLength({ values }: TaskContext, connection: Connection | undefined): number {
+  const { InitialR2T, ImmediateData, FirstBurstLength } = values;
+  if (!InitialR2T) return FirstBurstLength;
+  return ImmediateData ? Math.min(FirstBurstLength, connection?.maxSendLength ?? 0) : 0;
+}
+
 /**
  * The write half of one command: immediate and unsolicited data, then what each R2T asks for (RFC 7143 §11.7, §11.8).
  * An R2T that the rules forbid is a violation; it never makes a byte leave that the command does not own.

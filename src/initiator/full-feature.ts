@@ -34,6 +34,8 @@ export interface FullFeatureHost {
   readonly window: CommandWindow;
   readonly context: TaskContext;
   answered(task: Pending): void;
+  /** All that one read brought has been given to its tasks. */
+  delivered(bytes: number): void;
   /** The window may have opened, or a task may be done. */
   pump(): void;
   connectionClosed(connection: Connection, error: Error): void;
@@ -99,6 +101,10 @@ export class FullFeature implements ConnectionReceiver {
       pdu.opcodeByte,
       "a target does not send this in full feature phase",
     );
+  }
+
+  delivered(bytes: number): void {
+    this.#host.delivered(bytes);
   }
 
   error(error: ProtocolError, pdu?: AnyPdu): void {

@@ -10,6 +10,7 @@ export class Outbox {
   readonly #gatherer = new PduGatherer({ allocate: (length) => Buffer.allocUnsafeSlow(length) });
   readonly #trace: ((bytes: Uint8Array) => void) | undefined;
   #scheduled = false;
+  #queued = 0;
 
   constructor(socket: Socket, trace?: (bytes: Uint8Array) => void) {
     this.#socket = socket;
@@ -20,8 +21,14 @@ export class Outbox {
     this.#gatherer.configure(options);
   }
 
+  /** PDUs that have not been handed to the socket. */
+  get queued(): number {
+    return this.#queued;
+  }
+
   send(f: PduInit, data?: Uint8Array): void {
     this.#gatherer.add(f, data);
+    this.#queued++;
     if (this.#scheduled) return;
     this.#scheduled = true;
     queueMicrotask(this.#afterMicrotasks);
@@ -30,6 +37,7 @@ export class Outbox {
   /** Writes out what has been queued. */
   readonly flush = (): void => {
     this.#scheduled = false;
+    this.#queued = 0;
     if (this.#gatherer.length === 0 || this.#socket.destroyed) return;
     const gathered = this.#gatherer.take();
     const { pieces } = gathered;

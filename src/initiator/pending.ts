@@ -15,6 +15,10 @@ export interface Pending {
   readonly immediate: boolean;
   /** What a reader of a log calls it. */
   readonly title: string;
+  /** Bytes of data that it reads, if any. */
+  readonly readLength?: number;
+  /** The target will ask for data and wait for it. */
+  readonly prompt?: boolean;
   begin(): void;
   /** Where the data segment of this PDU goes; null to have it given to `receive` in a buffer of its own. */
   place(pdu: AnyPdu): Uint8Array | null;

@@ -10,7 +10,7 @@ import {
 } from "ts-iscsi-pdu";
 import type { Connection } from "./connection.ts";
 import { DataIn } from "./data-in.ts";
-import { DataOut } from "./data-out.ts";
+import { DataOut, unaskedLength } from "./data-out.ts";
 import { TargetFailure, violation } from "./errors.ts";
 import type { Pending } from "./pending.ts";
 import { isRepeatable } from "./replay.ts";
@@ -51,6 +51,15 @@ export class ScsiTask implements Pending {
 
   get title(): string {
     return cdbTitle(this.command.cdb);
+  }
+
+  get readLength(): number {
+    return this.command.readInto?.length ?? 0;
+  }
+
+  get prompt(): boolean {
+    const { write } = this.command;
+    return write !== undefined && write.length > unaskedLength(this.#context, this.connection);
   }
 
   get settled(): boolean {

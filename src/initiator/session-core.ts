@@ -4,6 +4,7 @@ import type { Connection } from "./connection.ts";
 import { PeerProtocolError, TransportError } from "./errors.ts";
 import { FullFeature, type AsyncNotice, type FullFeatureHost, type RejectNotice } from "./full-feature.ts";
 import type { LoggedIn } from "./login.ts";
+import { Moderation } from "./moderation.ts";
 import type { Pending } from "./pending.ts";
 import { ScsiTask } from "./scsi-task.ts";
 import { Deviations, type TaskContext } from "./task-context.ts";
@@ -13,6 +14,11 @@ import { formatPortal } from "./url.ts";
 import { WorkQueue } from "./work-queue.ts";
 
 export type SessionState = "full-feature" | "recovering" | "closing" | "closed";
+
+export interface CoreOptions {
+  readonly report: Report | undefined;
+  readonly moderation: boolean;
+}
 
 /** What the session does about events that are more than bookkeeping. */
 export interface SessionEvents {
@@ -29,6 +35,8 @@ export interface SessionEvents {
  * breaks at the same one every time is not worth more.
  */
 const maxReplays = 16;
+/** Fewer PDUs than this are not worth a write of their own. */
+const halfBatch = 16;
 
 /**
  * The engine of a session: requests wait for the command window, go out on a connection, and end with an answer or
@@ -44,6 +52,7 @@ export class SessionCore implements FullFeatureHost, TakeoverHost {
   readonly #urgent = new WorkQueue<Pending>();
   readonly #replays = new WeakMap<ScsiTask, number>();
   readonly #takeovers = new Set<Takeover>();
+  readonly #moderation: Moderation | undefined;
   #connections: Connection[] = [];
   #turn = 0;
   #begun = 0;
@@ -57,8 +66,10 @@ export class SessionCore implements FullFeatureHost, TakeoverHost {
   /** `completed` when the session was made, or made anew. */
   #mark = 0;
 
-  constructor(first: LoggedIn, report: Report | undefined, events: SessionEvents) {
+  constructor(first: LoggedIn, options: CoreOptions, events: SessionEvents) {
+    const { report } = options;
     this.#report = report;
+    this.#moderation = options.moderation ? new Moderation() : undefined;
     this.#events = events;
     this.#window = first.window;
     this.#deviations = new Deviations(report);
@@ -211,6 +222,12 @@ export class SessionCore implements FullFeatureHost, TakeoverHost {
     this.#completed++;
   }
 
+  delivered(bytes: number): void {
+    const { backlog } = this.tasks;
+    backlog.age();
+    if (backlog.patient) this.#moderation?.delivered(bytes, backlog.due);
+  }
+
   /** From now on only requests on a named connection go out. */
   closing(): void {
     if (this.#state !== "closed") this.#state = "closing";
@@ -244,6 +261,9 @@ export class SessionCore implements FullFeatureHost, TakeoverHost {
     task.cmdSn = task.immediate ? this.#window.cmdSn : this.#window.take();
     this.tasks.add(task);
     task.begin();
+    // The target can begin with one half of a deep queue while the other is made.
+    if (connection.queued >= halfBatch && connection.queued * 2 >= this.tasks.backlog.depth)
+      connection.flush();
   }
 
   /** Commands outlive their connection; what else waits on it ends with it. */

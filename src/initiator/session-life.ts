@@ -28,6 +28,7 @@ export interface LifeOptions {
   readonly connections: number;
   readonly keepaliveMs: number;
   readonly commandTimeoutMs: number;
+  readonly moderation: boolean;
 }
 
 /**
@@ -53,7 +54,8 @@ export class SessionLife implements SessionEvents {
   private constructor(options: LifeOptions, first: LoggedIn) {
     this.#options = options;
     this.#logged = first;
-    this.core = new SessionCore(first, options.login.report, this);
+    const { moderation, login: plan } = options;
+    this.core = new SessionCore(first, { report: plan.report, moderation }, this);
     this.#watches = [
       new Keepalive(this.core, options.keepaliveMs),
       new CommandTimeout(this.core, options.commandTimeoutMs),

@@ -51,4 +51,10 @@ export interface SessionOptions extends DiscoveryOptions {
    * command window does not count. 0 waits for ever. Default 60,000.
    */
   readonly commandTimeoutMs?: number;
+  /**
+   * Whether the event loop may sleep for a tenth of a millisecond at a time, to let the answers of a deep queue gather
+   * where that pays: fewer, fuller reads. Say false where the process has other things to answer as quickly. Default
+   * true.
+   */
+  readonly moderation?: boolean;
 }

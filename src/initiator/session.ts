@@ -62,6 +62,7 @@ export class Session implements AsyncDisposable {
       connections = 1,
       keepaliveMs = 5000,
       commandTimeoutMs = 60_000,
+      moderation = true,
     }: Partial<SessionOptions> = options;
     const plan: LoginOptions = {
       portal: { host, port },
@@ -78,7 +79,14 @@ export class Session implements AsyncDisposable {
     };
     return new Session(
       plan,
-      await SessionLife.begin({ login: plan, recovery, connections, keepaliveMs, commandTimeoutMs }),
+      await SessionLife.begin({
+        login: plan,
+        recovery,
+        connections,
+        keepaliveMs,
+        commandTimeoutMs,
+        moderation,
+      }),
     );
   }
 

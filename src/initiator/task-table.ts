@@ -1,4 +1,5 @@
 import { RESERVED_TAG } from "ts-iscsi-pdu";
+import { Backlog } from "./backlog.ts";
 import type { Connection } from "./connection.ts";
 import type { Pending } from "./pending.ts";
 
@@ -6,6 +7,8 @@ const maxLeftovers = 64;
 
 /** The requests of a session that wait for answers, by Initiator Task Tag. */
 export class TaskTable {
+  /** All but those that are over and may still be answered. */
+  readonly backlog = new Backlog();
   readonly #tasks = new Map<number, Pending>();
   readonly #leftovers = new Set<Pending>();
   #next = 1;
@@ -21,6 +24,7 @@ export class TaskTable {
     } while (this.#next === RESERVED_TAG || this.#tasks.has(this.#next));
     task.itt = this.#next;
     this.#tasks.set(task.itt, task);
+    this.backlog.begun(task);
   }
 
   get(itt: number): Pending | undefined {
@@ -29,12 +33,14 @@ export class TaskTable {
 
   /** Removes a task, unless another one took its place. */
   remove(task: Pending): void {
-    if (this.#tasks.get(task.itt) === task) this.#tasks.delete(task.itt);
-    if (this.#leftovers.size > 0) this.#leftovers.delete(task);
+    if (this.#tasks.get(task.itt) !== task) return;
+    this.#tasks.delete(task.itt);
+    if (this.#leftovers.size === 0 || !this.#leftovers.delete(task)) this.backlog.over(task);
   }
 
   /** Puts `leftover` in the place of a task that is over but may still be answered; only the latest few stay. */
   replace(task: Pending, leftover: Pending): void {
+    this.remove(task);
     this.#tasks.set(task.itt, leftover);
     this.#leftovers.add(leftover);
     const [oldest] = this.#leftovers;
