@@ -2,6 +2,7 @@ import { parseArgs } from "node:util";
 import { generateLoad, Session } from "#initiator";
 import { Tgtd, tgtdTarget } from "../test/initiator/peers/tgtd.ts";
 import { describeLoad, iscsiPerf, qemuBench, type Client, type Load, type Run } from "./bench/clients.ts";
+import { enterOwnNetwork } from "./bench/own-network.ts";
 import { OwnTarget } from "./bench/own-target.ts";
 import { againstGoal, median, medianRatio } from "./bench/statistics.ts";
 
@@ -10,11 +11,12 @@ import { againstGoal, median, medianRatio } from "./bench/statistics.ts";
  * target, so that whatever else the machine does strikes all of them. Ratios are medians over the rounds. The
  * processor time is the client's; the initiator's is that of a program that has been running for a while.
  *
- *     npm run bench:initiator [-- --seconds 1 --rounds 3]
+ *     npm run bench:initiator [-- --seconds 1 --rounds 5]
  */
 const { values } = parseArgs({
-  options: { rounds: { type: "string", default: "3" }, seconds: { type: "string", default: "1" } },
+  options: { rounds: { type: "string", default: "5" }, seconds: { type: "string", default: "1" } },
 });
+await enterOwnNetwork();
 const seconds = Number(values.seconds);
 const rounds = Number(values.rounds);
 const size = 256 * 1024 * 1024;

@@ -6,6 +6,7 @@ import { parseArgs } from "node:util";
 import { Istgt, istgtTarget } from "../test/initiator/peers/istgt.ts";
 import { Tgtd, tgtdTarget } from "../test/initiator/peers/tgtd.ts";
 import { describeLoad, iscsiPerf, qemuBench, type Client, type Load } from "./bench/clients.ts";
+import { enterOwnNetwork } from "./bench/own-network.ts";
 import { OwnTarget } from "./bench/own-target.ts";
 import { againstGoal, median, medianRatio } from "./bench/statistics.ts";
 
@@ -14,15 +15,16 @@ import { againstGoal, median, medianRatio } from "./bench/statistics.ts";
  * bench use them in turns, so that whatever else the machine does strikes all of them. Ratios are medians over the
  * rounds. The processor time is the target's.
  *
- *     npm run bench:target [-- --seconds 1 --rounds 3 --folder /dev/shm]
+ *     npm run bench:target [-- --seconds 1 --rounds 5 --folder /dev/shm]
  */
 const { values } = parseArgs({
   options: {
-    rounds: { type: "string", default: "3" },
+    rounds: { type: "string", default: "5" },
     seconds: { type: "string", default: "1" },
     folder: { type: "string", default: "/dev/shm" },
   },
 });
+await enterOwnNetwork();
 const seconds = Number(values.seconds);
 const rounds = Number(values.rounds);
 const mebibytes = 256;
