@@ -26,9 +26,11 @@ export class PeerProtocolError extends SanlabError {
   readonly violation: ProtocolError;
 
   constructor(where: string, violation: ProtocolError) {
-    super("PROTOCOL_ERROR", `${where} broke the protocol: ${violation.message}`, {
+    const { section, field, got, message } = violation;
+    const value = typeof got === "number" ? got : JSON.stringify(got);
+    super("PROTOCOL_ERROR", `${where} broke the protocol: ${field} ${value}: ${message}`, {
       cause: violation,
-      details: { section: violation.section, field: violation.field, got: violation.got },
+      details: { section, field, got },
     });
     this.violation = violation;
   }

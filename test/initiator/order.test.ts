@@ -1,45 +1,12 @@
 import { Session } from "#initiator";
 import test from "ava";
+import { dataIn, r2t, response } from "./peers/raw-pdu.ts";
 import { ScriptedTarget, type RawPdu } from "./peers/scripted.ts";
 
 /*
  * What no target in reach does: data in any order, both directions at once, long CDBs. The other side is bytes written
  * down by the layouts of RFC 7143 §11.3, §11.4, §11.7 and §11.8.
  */
-
-type Fields = readonly (readonly [offset: number, value: number])[];
-
-/** A header: opcode, flags, the command's tag, ExpCmdSN and MaxCmdSN, and 32-bit fields at their offsets. */
-function header(opcode: number, flags: number, command: RawPdu, fields: Fields): Buffer {
-  const bhs = Buffer.alloc(48);
-  bhs[0] = opcode;
-  bhs[1] = flags;
-  command.bhs.copy(bhs, 16, 16, 20);
-  bhs.writeUInt32BE(0xffff_ffff, 20);
-  const cmdSn = command.bhs.readUInt32BE(24);
-  bhs.writeUInt32BE(cmdSn + 1, 28);
-  bhs.writeUInt32BE(cmdSn + 32, 32);
-  for (const [offset, value] of fields) bhs.writeUInt32BE(value, offset);
-  return bhs;
-}
-
-const expStatSn = ({ bhs }: RawPdu) => bhs.readUInt32BE(28);
-const dataIn = (command: RawPdu, dataSn: number, offset: number, flags = 0) =>
-  header(0x25, flags, command, [
-    [36, dataSn],
-    [40, offset],
-    ...((flags & 1) === 1 ? [[24, expStatSn(command)] as const] : []),
-  ]);
-const r2t = (command: RawPdu, r2tSn: number, offset: number, length: number) =>
-  header(0x31, 0x80, command, [
-    [20, 0x1000 + r2tSn],
-    [24, expStatSn(command)],
-    [36, r2tSn],
-    [40, offset],
-    [44, length],
-  ]);
-const response = (command: RawPdu, expDataSn: number, flags = 0x80, fields: Fields = []) =>
-  header(0x21, flags, command, [[20, 0], [24, expStatSn(command)], [36, expDataSn], ...fields]);
 
 const loginTo = (port: number, keys: Record<string, boolean>) =>
   Session.login({
@@ -66,7 +33,10 @@ for (const [inOrder, title] of [
     await using target = await ScriptedTarget.start({}, (pdu, reply) => {
       if ((pdu.bhs[0] ?? 0) !== 0x01) return;
       for (const [dataSn, offset] of [2048, 0, 3072, 1024].entries())
-        reply(dataIn(pdu, dataSn, offset, dataSn === 3 ? 0x81 : 0), content.subarray(offset, offset + 1024));
+        reply(
+          dataIn(target, pdu, dataSn, offset, dataSn === 3 ? 0x81 : 0),
+          content.subarray(offset, offset + 1024),
+        );
     });
     const session = await loginTo(target.port, { DataPDUInOrder: inOrder });
     const command = read();
@@ -83,8 +53,8 @@ for (const [inOrder, title] of [
 test("DataPDUInOrder=No: bytes that come twice under two numbers are a breach", async (t) => {
   await using target = await ScriptedTarget.start({}, (pdu, reply) => {
     if ((pdu.bhs[0] ?? 0) !== 0x01) return;
-    reply(dataIn(pdu, 0, 1024), content.subarray(1024, 2048));
-    reply(dataIn(pdu, 1, 1536), content.subarray(1536, 2560));
+    reply(dataIn(target, pdu, 0, 1024), content.subarray(1024, 2048));
+    reply(dataIn(target, pdu, 1, 1536), content.subarray(1536, 2560));
   });
   const session = await loginTo(target.port, { DataPDUInOrder: false });
   await t.throwsAsync(session.execute(read()), { code: "PROTOCOL_ERROR", message: /overlaps/ });
@@ -98,12 +68,12 @@ test("DataSequenceInOrder=No: R2Ts are served in any order, each from its own of
     const opcode = pdu.bhs[0] ?? 0;
     if (opcode === 0x01) {
       command = pdu;
-      reply(r2t(pdu, 0, 3072, 1024));
-      reply(r2t(pdu, 1, 0, 3072));
+      reply(r2t(target, pdu, 0, 3072, 1024));
+      reply(r2t(target, pdu, 1, 0, 3072));
     }
     if (opcode !== 0x05 || command === undefined) return;
     out.push(pdu);
-    if (out.length === 2) reply(response(command, 2));
+    if (out.length === 2) reply(response(target, command, 2));
   });
   const session = await loginTo(target.port, { DataSequenceInOrder: false });
   const cdb = Buffer.from("2a000000000000000800", "hex");
@@ -125,11 +95,11 @@ test("DataSequenceInOrder=No: R2Ts are served in any order, each from its own of
 test("DataSequenceInOrder=No: read sequences come in any order", async (t) => {
   await using target = await ScriptedTarget.start({}, (pdu, reply) => {
     if ((pdu.bhs[0] ?? 0) !== 0x01) return;
-    reply(dataIn(pdu, 0, 2048), content.subarray(2048, 3072));
-    reply(dataIn(pdu, 1, 3072, 0x80), content.subarray(3072));
-    reply(dataIn(pdu, 2, 0), content.subarray(0, 1024));
-    reply(dataIn(pdu, 3, 1024, 0x80), content.subarray(1024, 2048));
-    reply(response(pdu, 4));
+    reply(dataIn(target, pdu, 0, 2048), content.subarray(2048, 3072));
+    reply(dataIn(target, pdu, 1, 3072, 0x80), content.subarray(3072));
+    reply(dataIn(target, pdu, 2, 0), content.subarray(0, 1024));
+    reply(dataIn(target, pdu, 3, 1024, 0x80), content.subarray(1024, 2048));
+    reply(response(target, pdu, 4));
   });
   const session = await loginTo(target.port, { DataSequenceInOrder: false });
   const command = read();
@@ -144,11 +114,11 @@ test("a bidirectional command: AHS with the read length, one numbering for R2T a
     const opcode = pdu.bhs[0] ?? 0;
     if (opcode === 0x01) {
       command = pdu;
-      reply(r2t(pdu, 0, 0, 512));
-      reply(dataIn(pdu, 1, 0, 0x80), content.subarray(0, 1000));
+      reply(r2t(target, pdu, 0, 0, 512));
+      reply(dataIn(target, pdu, 1, 0, 0x80), content.subarray(0, 1000));
     }
     // o=0, u=1 for the read half: 24 of 1024 bytes did not come.
-    if (opcode === 0x05 && command !== undefined) reply(response(command, 2, 0x88, [[40, 24]]));
+    if (opcode === 0x05 && command !== undefined) reply(response(target, command, 2, 0x88, [[40, 24]]));
   });
   const session = await loginTo(target.port, {});
   const readInto = Buffer.alloc(1024);
@@ -170,7 +140,7 @@ test("a CDB of 32 bytes: 16 in the header, 16 in an AHS", async (t) => {
   await using target = await ScriptedTarget.start({}, (pdu, reply) => {
     if ((pdu.bhs[0] ?? 0) !== 0x01) return;
     command = pdu;
-    reply(response(pdu, 0));
+    reply(response(target, pdu, 0));
   });
   const session = await loginTo(target.port, {});
   const cdb = Buffer.from(Array.from({ length: 32 }, (_, i) => (i === 0 ? 0x7f : i)));
