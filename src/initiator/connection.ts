@@ -43,6 +43,7 @@ export class Connection {
   #closed = false;
   #received = 0;
   #maxSendLength = 8192;
+  #maxDataLength = 8192;
 
   private constructor(socket: Socket, options: ConnectionOptions, framer: Framer) {
     this.cid = options.cid;
@@ -137,6 +138,17 @@ export class Connection {
     return formatPortal({ host: this.#socket.localAddress ?? "?", port: this.#socket.localPort ?? 0 });
   }
 
+  /** The target has declared another MaxRecvDataSegmentLength in full feature phase. */
+  limitSends(bytes: number): void {
+    this.#maxSendLength = bytes;
+  }
+
+  /** This side is about to declare another MaxRecvDataSegmentLength; what is on its way may still be of the old one. */
+  acceptUpTo(bytes: number): void {
+    this.#maxDataLength = Math.max(this.#maxDataLength, bytes);
+    this.#framer.configure({ maxDataLength: this.#maxDataLength });
+  }
+
   /** Changes digests and limits from the next PDU on, in both directions. */
   configure(options: {
     readonly headerDigest: boolean;
@@ -147,6 +159,7 @@ export class Connection {
     readonly resync: boolean;
   }): void {
     this.#maxSendLength = options.maxSendLength;
+    this.#maxDataLength = options.maxDataLength;
     this.#framer.configure({ ...options, crc32c });
     this.#outbox.configure({ ...options, crc32c });
   }

@@ -46,7 +46,8 @@ export interface FullFeatureHost {
 export interface AsyncNotice {
   readonly event: number;
   readonly vendorCode: number;
-  readonly lun: number;
+  /** 8 bytes. */
+  readonly lunBytes: Uint8Array;
   readonly parameter1: number;
   readonly parameter2: number;
   readonly parameter3: number;
@@ -250,7 +251,14 @@ export class FullFeature implements ConnectionReceiver {
       parameters: [parameter1, parameter2, parameter3],
       ...(sense && { key: sense.key, asc: sense.asc, ascq: sense.ascq }),
     });
-    this.#host.asyncEvent(this.#connection, { event, vendorCode, lun, parameter1, parameter2, parameter3 });
+    this.#host.asyncEvent(this.#connection, {
+      event,
+      vendorCode,
+      lunBytes: Uint8Array.from(pdu.lunBytes),
+      parameter1,
+      parameter2,
+      parameter3,
+    });
     this.#host.pump();
   }
 

@@ -99,7 +99,8 @@ export class LoginMachine implements Disposable {
     const keys: TextKey[] = [["InitiatorName", initiator]];
     if (initiatorAlias !== undefined && leading) keys.push(["InitiatorAlias", initiatorAlias]);
     if (target !== undefined) keys.push(["TargetName", target]);
-    keys.push(["SessionType", target === undefined ? "Discovery" : "Normal"]);
+    // Its use is leading only (RFC 7143 §13.21).
+    if (leading) keys.push(["SessionType", target === undefined ? "Discovery" : "Normal"]);
     keys.push(["AuthMethod", this.#chap === undefined ? "None" : "CHAP"]);
     return this.#step(this.#chap === undefined ? LoginStage.OperationalNegotiation : undefined, keys);
   }

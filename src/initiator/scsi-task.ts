@@ -165,7 +165,8 @@ export class ScsiTask implements Pending {
     if (pdu.opcode !== Opcode.R2t) {
       throw violation("11.2.1.8", "Opcode", pdu.opcodeByte, `no answer to ${this.title}`);
     }
-    if (this.connection === undefined || this.#discarded) return false;
+    if (this.connection === undefined) return false;
+    // Also while the task is being aborted: the target waits for the data before it answers (RFC 7143 §11.5.1).
     if (this.#dataOut === undefined) {
       throw violation("11.8", "Opcode", pdu.opcodeByte, `${this.title} writes no data`);
     }

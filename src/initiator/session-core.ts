@@ -59,6 +59,8 @@ export class SessionCore implements FullFeatureHost, TakeoverHost {
   #window: CommandWindow;
   #context: TaskContext;
   #state: SessionState = "recovering";
+  /** Nothing may be sent behind a logout. */
+  #held = false;
   #closedBy: Error | undefined;
   #replay = true;
   #breach = false;
@@ -112,6 +114,7 @@ export class SessionCore implements FullFeatureHost, TakeoverHost {
     this.#window = logged.window;
     this.#context = { values: logged.values, report: this.#report, deviations: this.#deviations };
     this.#state = "full-feature";
+    this.#held = false;
     const queued = this.#queue.drain();
     for (const task of queued) if (task instanceof ScsiTask) task.restart(this.#context);
     this.#queue.prepend(queued);
@@ -134,7 +137,7 @@ export class SessionCore implements FullFeatureHost, TakeoverHost {
     } else if (connection?.closed === true) {
       task.fail(new TransportError("CONNECTION_CLOSED", `${task.title}: its connection is closed`));
     } else if (task.immediate) {
-      if (this.#connections.length === 0) this.#urgent.push(task);
+      if (connection === undefined && (this.#held || this.#connections.length === 0)) this.#urgent.push(task);
       else this.#begin(task, connection);
     } else {
       this.#queue.push(task);
@@ -143,10 +146,15 @@ export class SessionCore implements FullFeatureHost, TakeoverHost {
   }
 
   pump(): void {
-    if (this.#connections.length === 0) return;
+    if (this.#held || this.#connections.length === 0) return;
     for (const takeover of this.#takeovers) if (!takeover.advance()) this.#takeovers.delete(takeover);
     while (this.#urgent.length > 0) this.#begin(this.#urgent.shift());
     while (this.#queue.length > 0 && this.#window.open) this.#begin(this.#queue.shift());
+  }
+
+  /** From now on requests wait for the session to be made anew; only those on a named connection go out. */
+  hold(): void {
+    this.#held = true;
   }
 
   /** Takes a request back that has not been sent; false when it has. */

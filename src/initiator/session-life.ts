@@ -1,6 +1,7 @@
-import { AsyncEvent, LogoutReason, Opcode, RejectReason, rejectReasons } from "ts-iscsi-pdu";
+import { AsyncEvent, LogoutReason, Opcode, RejectReason, rejectReasons, RESERVED_TAG } from "ts-iscsi-pdu";
 import { errorMessage, SanlabError, withTimeout } from "#core";
 import { CommandTimeout } from "./command-timeout.ts";
+import { conclude, tasksOf } from "./conclude.ts";
 import type { Connection } from "./connection.ts";
 import { isConnectionFailure, recoverConnection } from "./connection-recovery.ts";
 import { TransportError } from "./errors.ts";
@@ -48,6 +49,8 @@ export class SessionLife implements SessionEvents {
   /** Connections replaced since a request was last answered, and how many had been then. */
   #replaced = 0;
   #completed = 0;
+  /** Resolves when the last text exchange has ended. */
+  #exchange: Promise<void> = Promise.resolve();
   /** The target refused to recover a connection: it will again. */
   #refused = false;
 
@@ -110,6 +113,13 @@ export class SessionLife implements SessionEvents {
     return result;
   }
 
+  /** Begins a text exchange when the one before it has ended: a connection has one at a time (RFC 7143 §11.10). */
+  exchange(request: TextRequest, connection?: Connection): void {
+    const before = this.#exchange;
+    this.#exchange = request.over;
+    void before.then(() => this.core.submit(request, connection));
+  }
+
   lost(error: Error): void {
     this.#lost.abort(error);
     void this.#recover(error);
@@ -128,11 +138,12 @@ export class SessionLife implements SessionEvents {
     return true;
   }
 
-  asyncEvent(connection: Connection, { event, parameter2 }: AsyncNotice): void {
+  asyncEvent(connection: Connection, { event, parameter2, lunBytes }: AsyncNotice): void {
     if (event === AsyncEvent.RequestLogout) void this.#leaveAndReturn(connection);
     if (event === AsyncEvent.DropConnection || event === AsyncEvent.DropAllConnections)
       this.#time2Wait = parameter2;
     if (event === AsyncEvent.RequestNegotiation) this.#declareAgain(connection);
+    if (event === AsyncEvent.TasksTerminated) this.#tasksTerminated(connection, lunBytes);
   }
 
   /** A refused command is over; a refused immediate request may be sent again; what else is refused only reports. */
@@ -259,16 +270,32 @@ export class SessionLife implements SessionEvents {
 
   /** The target asked for a logout: give it one, then come back and repeat what was in flight. */
   async #leaveAndReturn(connection: Connection): Promise<void> {
+    this.core.hold();
     const result = await this.#sendLogout(connection);
     this.#time2Wait = result?.time2Wait;
     const message = `${formatPortal(connection.portal)}: the target asked for a logout`;
-    connection.fail(new TransportError("LOGOUT_REQUESTED", message));
+    this.core.lose(new TransportError("LOGOUT_REQUESTED", message));
+  }
+
+  /** The commands of a unit are no more: their data stops, and the message is acknowledged (RFC 7143 §11.9.1). */
+  #tasksTerminated(connection: Connection, lun: Uint8Array): void {
+    const { tasks, window } = this.core;
+    const ended = tasksOf(tasks, lun).filter((task) => task.connection === connection);
+    conclude(tasks, ended, "all tasks of the unit are");
+    connection.send({
+      opcode: Opcode.NopOut,
+      immediate: true,
+      itt: RESERVED_TAG,
+      lun,
+      cmdSn: window.cmdSn,
+      expStatSn: connection.expStatSn,
+    });
   }
 
   #declareAgain(connection: Connection): void {
     const length = this.#options.login.wishes.MaxRecvDataSegmentLength ?? 8192;
     const request = new TextRequest([["MaxRecvDataSegmentLength", String(length)]]);
     request.result.promise.catch(() => undefined);
-    this.core.submit(request, connection);
+    this.exchange(request, connection);
   }
 }

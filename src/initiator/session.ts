@@ -1,12 +1,21 @@
 import { UsageError } from "#core";
-import { TmfFunction, tmfFunctions, type LunValue, type OperationalValues, type TextKey } from "ts-iscsi-pdu";
+import {
+  TmfFunction,
+  TmfResponseCode,
+  tmfFunctions,
+  type LunValue,
+  type OperationalValues,
+  type TextKey,
+} from "ts-iscsi-pdu";
 import { abortTask } from "./abort.ts";
 import type { ChapAlgorithm } from "./chap.ts";
+import { conclude, tasksEndedBy } from "./conclude.ts";
 import { completeWishes, isidBytes } from "./default-keys.ts";
 import type { LoginOptions } from "./login.ts";
 import { LogicalUnit, type SignalOptions } from "./logical-unit.ts";
 import { normalName } from "./names.ts";
 import { reportLuns } from "./report-luns.ts";
+import type { Pending } from "./pending.ts";
 import { PingRequest, TmfRequest, type LogoutResult, type TmfOptions, type TmfResult } from "./requests.ts";
 import type { ScsiCommand, ScsiResult } from "./scsi-command.ts";
 import { ScsiDisk } from "./scsi-disk.ts";
@@ -153,7 +162,8 @@ export class Session implements AsyncDisposable {
   }
 
   /**
-   * Sends a task management function; the response is a result, whatever it is.
+   * Sends a task management function; the response is a result, whatever it is. Commands that a complete ABORT TASK SET,
+   * CLEAR TASK SET or reset has ended reject with TransportError TASK_ABORTED.
    * @throws UsageError PROTOCOL_LEVEL for a function of RFC 7144 where `iSCSIProtocolLevel` is below 2.
    */
   async manage(options: TmfOptions & { readonly signal?: AbortSignal }): Promise<TmfResult> {
@@ -165,13 +175,27 @@ export class Session implements AsyncDisposable {
         `${name} needs iSCSIProtocolLevel 2, and the target agreed to ${this.values.iSCSIProtocolLevel}: offer it with the login`,
       );
     }
-    return await this.#request(new TmfRequest(fields), signal);
+    const ended = tasksEndedBy(this.#core.tasks, fields);
+    const result = await this.#request(new TmfRequest(fields), signal);
+    if (result.response === TmfResponseCode.FunctionComplete)
+      conclude(this.#core.tasks, ended, `${tmfFunctions.text(fields.function)} is complete`);
+    return result;
   }
 
-  /** Sends a NOP-Out and resolves with the milliseconds until the target gave the same data back. */
+  /**
+   * Sends a NOP-Out and resolves with the milliseconds until the target gave the same data back.
+   * @throws UsageError PING_TOO_LONG for more data than the target takes in a PDU.
+   */
   async ping(options: { readonly data?: Uint8Array; readonly signal?: AbortSignal } = {}): Promise<number> {
+    const { data = new Uint8Array(0), signal } = options;
+    const most = Math.min(...this.#core.connections.map(({ maxSendLength }) => maxSendLength));
+    if (data.length > most)
+      throw new UsageError(
+        "PING_TOO_LONG",
+        `a ping of ${data.length} bytes: the target takes ${most} at most`,
+      );
     const start = process.hrtime.bigint();
-    await this.#request(new PingRequest(options.data ?? new Uint8Array(0)), options.signal);
+    await this.#request(new PingRequest(data), signal);
     return Number(process.hrtime.bigint() - start) / 1e6;
   }
 
@@ -180,7 +204,9 @@ export class Session implements AsyncDisposable {
     keys: readonly TextKey[],
     options: { readonly signal?: AbortSignal } = {},
   ): Promise<readonly TextKey[]> {
-    return await this.#request(new TextRequest(keys), options.signal);
+    return await this.#request(new TextRequest(keys), options.signal, (request) =>
+      this.#life.exchange(request),
+    );
   }
 
   /**
@@ -207,14 +233,15 @@ export class Session implements AsyncDisposable {
     }
   }
 
-  async #request<T>(
-    request: (TmfRequest | PingRequest | TextRequest) & { readonly result: PromiseWithResolvers<T> },
+  async #request<T, R extends Pending & { readonly result: PromiseWithResolvers<T> }>(
+    request: R & { readonly result: PromiseWithResolvers<T> },
     signal: AbortSignal | undefined,
+    submit: (request: R) => void = (each) => this.#core.submit(each),
   ): Promise<T> {
     signal?.throwIfAborted();
     const onAbort = () => request.result.reject(signal === undefined ? undefined : reasonOf(signal));
     signal?.addEventListener("abort", onAbort, { once: true });
-    this.#core.submit(request);
+    submit(request);
     try {
       return await request.result.promise;
     } finally {

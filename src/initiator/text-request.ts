@@ -1,8 +1,11 @@
 import {
+  KeyNegotiation,
+  operationalKeys,
   Opcode,
   RESERVED_TAG,
   splitText,
   TextReassembler,
+  textValue,
   writeTextKeys,
   type AnyPdu,
   type TextKey,
@@ -13,10 +16,14 @@ import type { Pending } from "./pending.ts";
 
 /** A SendTargets answer may be long; this is some ten thousand targets. */
 const maxAnswer = 4 * 1024 * 1024;
+/** What a target tells of itself (RFC 7143 §4.3); it is no offer. */
+const descriptions = new Set(["TargetName", "TargetAddress", "TargetAlias", "TargetPortalGroupTag"]);
+const segmentLength = "MaxRecvDataSegmentLength";
 
 /**
  * A text exchange in full feature phase (RFC 7143 §11.10, §11.11): keys out, keys back, either side in as many PDUs as
- * the text needs. Resolves with the target's keys in their order.
+ * the text needs. What the target offers on its part is answered, and a segment length that a side declares holds from
+ * then on. Resolves with the target's keys in their order.
  */
 export class TextRequest implements Pending {
   itt = 0;
@@ -25,7 +32,9 @@ export class TextRequest implements Pending {
   readonly immediate = true;
   readonly title = "Text Request";
   readonly result = Promise.withResolvers<readonly TextKey[]>();
+  readonly #over = Promise.withResolvers<void>();
   readonly #keys: readonly TextKey[];
+  readonly #negotiation = new KeyNegotiation({ wishes: {}, sessionType: "Normal", phase: "full-feature" });
   readonly #answer = new TextReassembler({ maxLength: maxAnswer });
   readonly #received: TextKey[] = [];
   #pieces: Uint8Array[] = [];
@@ -36,8 +45,15 @@ export class TextRequest implements Pending {
     this.#keys = keys;
   }
 
+  /** Resolves when the exchange has ended, however that was. */
+  get over(): Promise<void> {
+    return this.#over.promise;
+  }
+
   begin(): void {
-    this.#pieces = splitText(writeTextKeys(this.#keys), this.connection?.maxSendLength ?? 8192);
+    const declared = operationalKeys[segmentLength].parse(textValue(this.#keys, segmentLength) ?? "");
+    if (declared !== undefined) this.connection?.acceptUpTo(declared);
+    this.#pieces = this.#split(this.#keys);
     this.#send();
   }
 
@@ -59,13 +75,16 @@ export class TextRequest implements Pending {
       );
     }
     this.#ttt = pdu.ttt;
-    const keys = this.#answer.add(data, pdu.continues);
-    if (keys !== undefined) this.#received.push(...keys);
+    const keys = this.#answer.add(data, pdu.continues) ?? [];
+    this.#received.push(...keys);
+    const replies = this.#take(keys);
     if (pdu.final) {
       if (this.#pieces.length > 0) throw violation("11.11.1", "F", 1, "an answer to a request that goes on");
       this.result.resolve(this.#received);
+      this.#over.resolve();
       return true;
     }
+    if (replies.length > 0) this.#pieces.push(...this.#split(replies));
     if (++this.#rounds > 100_000) throw violation("11.11", "F", 0, "a text exchange without an end");
     this.#send();
     return false;
@@ -73,6 +92,24 @@ export class TextRequest implements Pending {
 
   fail(error: Error): void {
     this.result.reject(error);
+    this.#over.resolve();
+  }
+
+  /** What the target says that is no answer to a key of this side; gives what must be said to it. */
+  #take(keys: readonly TextKey[]): readonly TextKey[] {
+    const replies: TextKey[] = [];
+    for (const [name, value] of keys) {
+      const answer = name !== segmentLength && this.#keys.some(([own]) => own === name);
+      if (answer || descriptions.has(name)) continue;
+      const reply = this.#negotiation.receive(name, value);
+      if (reply !== undefined) replies.push([name, reply]);
+      else if (name === segmentLength) this.connection?.limitSends(this.#negotiation.results[segmentLength]);
+    }
+    return replies;
+  }
+
+  #split(keys: readonly TextKey[]): Uint8Array[] {
+    return splitText(writeTextKeys(keys), this.connection?.maxSendLength ?? 8192);
   }
 
   #send(): void {

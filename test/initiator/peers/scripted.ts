@@ -7,6 +7,8 @@ export interface RawPdu {
   readonly bhs: Buffer;
   readonly ahs: Buffer;
   readonly data: Buffer;
+  /** What fills the last word of the data. */
+  readonly padding: Buffer;
   /** Connections are counted from 0. */
   readonly connection: number;
 }
@@ -123,13 +125,15 @@ export class ScriptedTarget implements AsyncDisposable {
         const pdu = { ...next, connection };
         this.received.push(pdu);
         this.#answer(pdu, reply, answers, script, options);
-        for (const waiting of [...this.#waiting]) {
-          if (!waiting.which(pdu)) continue;
-          this.#waiting.splice(this.#waiting.indexOf(waiting), 1);
-          waiting.found(pdu);
-        }
+        this.#tell(pdu);
       }
     });
+  }
+
+  #tell(pdu: RawPdu): void {
+    const waiting = this.#waiting.splice(0);
+    this.#waiting.push(...waiting.filter(({ which }) => !which(pdu)));
+    for (const { which, found } of waiting) if (which(pdu)) found(pdu);
   }
 
   #answer(
@@ -162,6 +166,7 @@ function cut(bytes: Buffer): (Omit<RawPdu, "connection"> & { readonly size: numb
     bhs: bytes.subarray(0, 48),
     ahs: bytes.subarray(48, data),
     data: bytes.subarray(data, data + length),
+    padding: bytes.subarray(data + length, size),
   };
 }
 
