@@ -34,7 +34,7 @@ export function isConnectionFailure(error: Error): boolean {
 const failures = new Set(["CONNECTION_LOST", "CONNECTION_CLOSED", "NO_ANSWER", "SNACK_REJECTED"]);
 
 /**
- * Connection recovery (RFC 7143 §7.2.3): logs the lost connection out over another one where there is one, puts a new
+ * Connection recovery (RFC 7143 §7.1.4.3): logs the lost connection out over another one where there is one, puts a new
  * connection in its place, which logs it out where that was not done (§6.3.4), and has the tasks reassigned.
  * @throws what the last login or the logout ended with; the session must then be made anew.
  */

@@ -52,7 +52,7 @@ export class DataIn {
     const end = bufferOffset + dataLength;
     if (end > this.#into.length) {
       throw violation(
-        "11.7.5",
+        "11.7.6",
         "Buffer Offset",
         bufferOffset,
         `${dataLength} bytes there pass the ${this.#into.length} expected`,
@@ -60,13 +60,13 @@ export class DataIn {
     }
     const judged = this.#sequence.judge(dataSn);
     if (judged === "nonsense" || (judged !== "next" && this.#context.values.ErrorRecoveryLevel === 0)) {
-      throw violation("11.7.4", "DataSN", dataSn, `${this.#sequence.next} was next`);
+      throw violation("11.7.5", "DataSN", dataSn, `${this.#sequence.next} was next`);
     }
     if (judged === "early") this.#coverage ??= new Coverage(this.#contiguous);
     const ordered = judged === "next" && this.#coverage === undefined;
     if (ordered && bufferOffset !== this.#contiguous) {
       throw violation(
-        "11.7.5",
+        "11.7.6",
         "Buffer Offset",
         bufferOffset,
         `data comes in order, and ${this.#contiguous} was next`,
@@ -83,7 +83,7 @@ export class DataIn {
     this.#sequence.take(dataSn);
     if (this.#coverage === undefined) this.#contiguous += dataLength;
     else if (!this.#coverage.add(bufferOffset, dataLength)) {
-      throw violation("11.7.5", "Buffer Offset", bufferOffset, "the data overlaps what came before");
+      throw violation("11.7.6", "Buffer Offset", bufferOffset, "the data overlaps what came before");
     }
     this.#countBurst(pdu, judged);
     if (judged === "early") {

@@ -57,7 +57,7 @@ export class DataOut {
     const { MaxBurstLength, ErrorRecoveryLevel, DataSequenceInOrder } = this.#context.values;
     const judged = this.#sequence.judge(r2tSn);
     if (judged === "nonsense" || (judged !== "next" && ErrorRecoveryLevel === 0)) {
-      throw violation("11.8.3", "R2TSN", r2tSn, `${this.#sequence.next} was next`);
+      throw violation("11.8.2", "R2TSN", r2tSn, `${this.#sequence.next} was next`);
     }
     if (judged === "again") return;
     if (ttt === RESERVED_TAG)

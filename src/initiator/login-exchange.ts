@@ -166,8 +166,8 @@ export class LoginExchange implements ConnectionReceiver {
     if (pdu.status >= 0x0200) throw loginRefusal(this.#identity.where, pdu.status);
     if (pdu.statusClass !== 0) return pdu;
     if (pdu.versionActive !== 0)
-      throw violation("11.13.4", "Version-active", pdu.versionActive, "only version 0 was offered");
-    if (pdu.continues && pdu.transit) throw violation("11.13.2", "C", 1, "C and T are set together");
+      throw violation("11.13.2", "Version-active", pdu.versionActive, "only version 0 was offered");
+    if (pdu.continues && pdu.transit) throw violation("11.13.7", "C", 1, "C and T are set together");
     if (!Buffer.from(pdu.isid).equals(this.#identity.isid)) {
       throw violation(
         "11.13",
@@ -177,7 +177,7 @@ export class LoginExchange implements ConnectionReceiver {
       );
     }
     if (!this.#first && pdu.statSn !== this.#connection.expStatSn) {
-      throw violation("11.13.6", "StatSN", pdu.statSn, `${this.#connection.expStatSn} was next`);
+      throw violation("11.13.4", "StatSN", pdu.statSn, `${this.#connection.expStatSn} was next`);
     }
     this.#first = false;
     this.#connection.expStatSn = (pdu.statSn + 1) >>> 0;
@@ -187,9 +187,9 @@ export class LoginExchange implements ConnectionReceiver {
   #finalTsih(response: LoginResponseView): number {
     const { tsih } = this.#identity;
     if (response.tsih === 0)
-      throw violation("11.13.4", "TSIH", 0, "the last Login Response must name the session");
+      throw violation("11.13.3", "TSIH", 0, "the last Login Response must name the session");
     if (tsih !== 0 && response.tsih !== tsih)
-      throw violation("11.13.4", "TSIH", response.tsih, `the session is ${tsih}`);
+      throw violation("11.13.3", "TSIH", response.tsih, `the session is ${tsih}`);
     return response.tsih;
   }
 

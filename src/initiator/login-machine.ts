@@ -132,14 +132,14 @@ export class LoginMachine implements Disposable {
     this.#chap?.[Symbol.dispose]();
   }
 
-  /** RFC 7143 §11.13.2 and §11.13.3: the target follows, it never leads. */
+  /** RFC 7143 §11.12.3 and §11.13.6: the target follows, it never leads. */
   #check({ csg, nsg, transit }: LoginAnswer): void {
     if (csg !== this.#stage)
-      throw violation("11.13.3", "CSG", csg, `the answer is for another stage than ${this.#stage}`);
+      throw violation("11.12.3", "CSG", csg, `the answer is for another stage than ${this.#stage}`);
     if (!transit) return;
     if (this.#requested === undefined)
-      throw violation("11.13.1", "T", 1, "the target goes on before the initiator is ready");
-    if (nsg !== this.#requested) throw violation("11.13.3", "NSG", nsg, `${this.#requested} was asked for`);
+      throw violation("11.13.6", "T", 1, "the target goes on before the initiator is ready");
+    if (nsg !== this.#requested) throw violation("11.12.3", "NSG", nsg, `${this.#requested} was asked for`);
   }
 
   /** RFC 7143 §9.2: what was demanded is never done without. */

@@ -193,12 +193,7 @@ export class ScsiTask implements Pending {
     if (!pdu.hasStatus) return this.#release();
     if (!pdu.final) throw violation("11.7.1", "F", 0, "a Data-In with status is the last of its sequence");
     if (pdu.status === ScsiStatus.CheckCondition) {
-      throw violation(
-        "11.7.3",
-        "Status",
-        pdu.status,
-        "CHECK CONDITION needs a SCSI Response that carries the sense data",
-      );
+      throw violation("11.7.3", "S", 1, "CHECK CONDITION needs a SCSI Response that carries the sense data");
     }
     const { status } = pdu;
     const residual = this.#residual(

@@ -201,7 +201,7 @@ export class SessionCore implements FullFeatureHost, TakeoverHost {
     this.#state = "recovering";
     this.#report?.("session-lost", { reason: error.message });
     this.#takeovers.clear();
-    // Without connection recovery the session stands and falls with each of its connections (RFC 7143 §7.2).
+    // Without connection recovery the session stands and falls with each of its connections (RFC 7143 §7.1.5).
     const others = this.#connections;
     this.#connections = [];
     for (const other of others) other.fail(error);

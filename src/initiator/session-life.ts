@@ -182,7 +182,7 @@ export class SessionLife implements SessionEvents {
     );
   }
 
-  /** Adds connections up to what was asked for and the target allows (RFC 7143 §6.3.3 and §13.2). */
+  /** Adds connections up to what was asked for and the target allows (RFC 7143 §13.2). */
   async #join(signal: AbortSignal, recovery: RecoveryOptions): Promise<void> {
     const { connections, login: plan } = this.#options;
     const { tsih, window, values, connection } = this.#logged;
@@ -226,7 +226,7 @@ export class SessionLife implements SessionEvents {
     }
   }
 
-  /** Session recovery (RFC 7143 §7.2.4): reinstates the session under its ISID. */
+  /** Session recovery (RFC 7143 §7.1.4.4): reinstates the session under its ISID. */
   async #recover(error: Error): Promise<void> {
     const { recovery, login: plan } = this.#options;
     this.core.requeue(error);

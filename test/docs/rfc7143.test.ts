@@ -1,5 +1,6 @@
-import { existsSync, readFileSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync } from "node:fs";
 import path from "node:path";
+import { FIELD_TABLES } from "ts-iscsi-pdu";
 import test from "ava";
 
 const root = path.resolve(import.meta.dirname, "../..");
@@ -23,3 +24,24 @@ for (const [section, demand, places = "", proof = ""] of rows) {
     t.true(readFileSync(path.join(root, file), "utf8").includes(title), `${file} has no test "${title}"`);
   });
 }
+
+test("a breach that an error names quotes the section that the codec's tables give its field", (t) => {
+  const folder = path.join(root, "src/initiator");
+  const sections = new Map<string, Set<string>>();
+  for (const { label, section } of Object.values(FIELD_TABLES).flat()) {
+    const known = sections.get(label) ?? new Set();
+    sections.set(label, known.add(section.replace(/^RFC \d+ §/, "")));
+  }
+  let checked = 0;
+  for (const file of readdirSync(folder)) {
+    const source = readFileSync(path.join(folder, file), "utf8");
+    for (const [, section = "", field = ""] of source.matchAll(/violation\(\s*"([\d.]+)",\s*"([^"]+)"/g)) {
+      const known = sections.get(field.replaceAll(" ", ""));
+      // What all PDUs share is in 11.2; a section without a third number is about a PDU as a whole.
+      if (known === undefined || !/^11\.(?!2\.)\d+\.\d+$/.test(section)) continue;
+      checked++;
+      t.true(known.has(section), `${file}: ${field} is in ${[...known].join(", ")}, not in ${section}`);
+    }
+  }
+  t.true(checked > 15, `${checked}`);
+});

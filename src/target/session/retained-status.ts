@@ -19,7 +19,7 @@ const maxBytes = 1024 * 1024;
 
 /**
  * The responses of one connection that the initiator has not acknowledged by ExpStatSN, to be sent again when it asks
- * (RFC 7143, section 7.4, ErrorRecoveryLevel 1 and up). The oldest are let go when there are too many.
+ * (RFC 7143, section 7.1.4.2, ErrorRecoveryLevel 1 and up). The oldest are let go when there are too many.
  */
 export class RetainedStatus {
   readonly #entries = new Map<number, Entry>();

@@ -118,6 +118,13 @@ test("keys of normal sessions are irrelevant in discovery", (t) => {
   t.is(negotiation.receive("InitialR2T", "Yes"), "Irrelevant");
 });
 
+test("recovery in discovery: nothing is offered, and more than 0 is answered 0", (t) => {
+  const negotiation = new KeyNegotiation({ wishes: { ErrorRecoveryLevel: 2 }, sessionType: "Discovery" });
+  t.deepEqual(negotiation.offer(["ErrorRecoveryLevel"]), []);
+  t.is(negotiation.receive("ErrorRecoveryLevel", "2"), "0");
+  t.is(negotiation.finish().ErrorRecoveryLevel, 0);
+});
+
 test("an answer that is owed and missing is an error, an implied one is not", (t) => {
   const missing = offering("MaxBurstLength", {});
   t.deepEqual(missing.unanswered, ["MaxBurstLength"]);

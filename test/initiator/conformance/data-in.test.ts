@@ -125,17 +125,17 @@ const breaches: readonly {
 }[] = [
   {
     title: "data that passes the end of the buffer",
-    section: "11.7.5",
+    section: "11.7.6",
     script: (target, pdu, reply) => reply(dataIn(target, pdu, 0, 512, F | S), content),
   },
   {
     title: "a gap in the data",
-    section: "11.7.5",
+    section: "11.7.6",
     script: (target, pdu, reply) => reply(dataIn(target, pdu, 0, 512), content.subarray(512)),
   },
   {
     title: "a DataSN that is not the next",
-    section: "11.7.4",
+    section: "11.7.5",
     script: (target, pdu, reply) => reply(dataIn(target, pdu, 1, 0), content.subarray(0, 512)),
   },
   {

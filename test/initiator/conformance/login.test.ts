@@ -88,7 +88,7 @@ const refusals: readonly { title: string; spoil: (bhs: Buffer) => void; message:
   },
   { title: "no TSIH at the end", spoil: (bhs) => bhs.writeUInt16BE(0, 14), message: /TSIH/ },
   { title: "C and T together", spoil: (bhs) => bhs.writeUInt8((bhs[1] ?? 0) | 0x40, 1), message: /§11\.13/ },
-  { title: "another stage", spoil: (bhs) => bhs.writeUInt8(0x8f, 1), message: /§11\.13\.3/ },
+  { title: "another stage", spoil: (bhs) => bhs.writeUInt8(0x8f, 1), message: /§11\.12\.3/ },
   { title: "an opcode of full feature phase", spoil: (bhs) => bhs.writeUInt8(0x21, 0), message: /Opcode/ },
   {
     title: "a StatSN that does not follow",

@@ -122,7 +122,7 @@ for (const [name, ends] of [
   ["LogicalUnitReset", [0]],
   ["TargetWarmReset", [0, 1]],
 ] as const) {
-  test(`a complete ${name} ends the commands of ${ends.length === 1 ? "its unit" : "all units"}, and only those sent before`, async (t) => {
+  test(`a complete ${name} ends the commands sent before it, those of ${ends.length === 1 ? "its unit" : "all units"}`, async (t) => {
     await using target = await ScriptedTarget.start(
       { InitialR2T: "Yes", ImmediateData: "No" },
       (pdu, reply) => {

@@ -57,7 +57,7 @@ export class KeyNegotiation {
       const rule: KeyRule = operationalKeys[name];
       const progress = this.#of(name);
       if (progress.offered !== undefined || (progress.settled === true && !rule.declared)) continue;
-      if (rule.normalOnly && this.#options.sessionType === "Discovery") continue;
+      if (this.#isDiscovery && (rule.normalOnly || name === "ErrorRecoveryLevel")) continue;
       const value = this.#wish(name);
       if (name === "MaxRecvDataSegmentLength") this.#declared = Number(value);
       else progress.offered = value;
@@ -87,7 +87,7 @@ export class KeyNegotiation {
     }
     if (isRefusal(text)) throw keyError(name, "6.2", text, `answered ${quoted(text)} without an offer`);
     progress.settled = true;
-    if (rule.normalOnly && this.#options.sessionType === "Discovery") return "Irrelevant";
+    if (rule.normalOnly && this.#isDiscovery) return "Irrelevant";
     if (this.#options.phase === "full-feature" && rule.use !== "any") return "Reject";
     return this.#takeOffer(name, text);
   }
@@ -163,7 +163,13 @@ export class KeyNegotiation {
     Object.assign(this.#results, { [name]: operationalKeys[name].parse(text) });
   }
 
+  get #isDiscovery(): boolean {
+    return this.#options.sessionType === "Discovery";
+  }
+
   #wish(name: OperationalKey): string {
+    // Section 7.4.1: who is asked for more in a discovery session answers 0.
+    if (name === "ErrorRecoveryLevel" && this.#isDiscovery) return "0";
     return writeValue(this.#options.wishes[name] ?? operationalKeys[name].default);
   }
 
