@@ -49,8 +49,10 @@ export class SessionTrace {
     this.#writer = writer;
     this.#now = options.now ?? (() => (performance.timeOrigin + performance.now()) / 1000);
     const addresses = sameFamily(addressOf(options.local), addressOf(options.remote));
-    this.#local = side(addresses[0], options.local.port, 1);
-    this.#remote = side(addresses[1], options.remote.port, 2);
+    const earlier = conversations.get(writer) ?? 0;
+    conversations.set(writer, earlier + 1);
+    this.#local = side(addresses[0], options.local.port, 1, earlier);
+    this.#remote = side(addresses[1], options.remote.port, 2, earlier);
     const opened = options.openedBy ?? "local";
     const [client, server] = opened === "local" ? [this.#local, this.#remote] : [this.#remote, this.#local];
     this.#segment(client, server, TcpFlag.Syn, []);
@@ -124,9 +126,14 @@ export class SessionTrace {
   }
 }
 
-function side(address: Buffer, port: number, number: number): Side {
+/** How many each file has so far. */
+const conversations = new WeakMap<PcapngWriter, number>();
+
+/** Each conversation begins at another number, by which readers tell two between the same ports apart. */
+function side(address: Buffer, port: number, number: number, earlier: number): Side {
   // Locally administered addresses: no card has them.
-  return { address, port, mac: Buffer.of(0x02, 0, 0, 0, 0, number), next: number * 1000 };
+  const mac = Buffer.of(0x02, 0, 0, 0, 0, number);
+  return { address, port, mac, next: (number * 1000 + earlier * 0x1_0000) >>> 0 };
 }
 
 function addressOf(endpoint: Endpoint): Buffer {

@@ -1,4 +1,7 @@
-/** The two ends of a connection, as a capture needs them. */
+/**
+ * The two ends of a connection, as a capture needs them: one object for the life of a connection, by which it is told
+ * from a later one between the same ports.
+ */
 export interface ConnectionEnds {
   readonly localAddress: string;
   readonly localPort: number;

@@ -39,6 +39,7 @@ export class Connection {
   readonly #socket: Socket;
   readonly #framer: Framer;
   readonly #outbox: Outbox;
+  readonly #onBytes: ((bytes: Uint8Array) => void) | undefined;
   #receiver: ConnectionReceiver | undefined;
   #closed = false;
   #received = 0;
@@ -50,12 +51,14 @@ export class Connection {
     this.portal = options.portal;
     this.#socket = socket;
     this.#framer = framer;
-    this.#outbox = new Outbox(socket, tracer(socket, options.trace));
+    const tracer = tracerOf(socket, options.trace);
+    this.#onBytes = tracer && ((bytes) => tracer("received", bytes));
+    this.#outbox = new Outbox(socket, tracer && ((bytes) => tracer("sent", bytes)));
   }
 
   /** @throws TransportError or TimeoutError that names the portal and what to check. */
   static async open(options: ConnectionOptions): Promise<Connection> {
-    const { portal, signal, trace, where } = options;
+    const { portal, signal, where } = options;
     signal?.throwIfAborted();
     const { promise, resolve, reject } = Promise.withResolvers<void>();
     let connection: Connection | undefined;
@@ -95,21 +98,17 @@ export class Connection {
       clearTimeout(timer);
       signal?.removeEventListener("abort", onAbort);
     }
-    const received = tracer(socket, trace, "received");
     const framer = new Framer({
       header: (pdu) => connection?.receiver.header(pdu) ?? null,
       pdu: (pdu, data) => connection?.receiver.pdu(pdu, data),
       error: (error, pdu) => connection?.receiver.error(error, pdu),
     });
     connection = new Connection(socket, options, framer);
-    connection.#onBytes = received;
     socket.once("close", () =>
       connection?.fail(new TransportError("CONNECTION_CLOSED", `${where}: the target closed the connection`)),
     );
     return connection;
   }
-
-  #onBytes: ((bytes: Uint8Array) => void) | undefined;
 
   get receiver(): ConnectionReceiver {
     if (this.#receiver === undefined) throw new Error("the connection has no receiver yet");
@@ -221,14 +220,14 @@ export class Connection {
   }
 }
 
-function tracer(
+function tracerOf(
   socket: Socket,
   trace: ByteTrace | undefined,
-  direction: "sent" | "received" = "sent",
-): ((bytes: Uint8Array) => void) | undefined {
+): ((direction: "sent" | "received", bytes: Uint8Array) => void) | undefined {
   if (trace === undefined) return undefined;
   const { localAddress = "", localPort = 0, remoteAddress: address = "", remotePort: port = 0 } = socket;
-  return (bytes) => trace(direction, bytes, { localAddress, localPort, address, port });
+  const ends = { localAddress, localPort, address, port };
+  return (direction, bytes) => trace(direction, bytes, ends);
 }
 
 function connectError(where: string, error: NodeJS.ErrnoException): TransportError {

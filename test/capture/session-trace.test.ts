@@ -8,6 +8,7 @@ import {
   PcapReader,
   PcapngWriter,
   SessionTrace,
+  SessionTraces,
   TcpFlag,
   WireObserver,
   type Endpoint,
@@ -164,4 +165,35 @@ test("an IPv4 and an IPv6 end meet as IPv6, and text that is no address is refus
     instanceOf: TypeError,
     message: /localhost/,
   });
+});
+
+test("two connections between the same ports, the first cut inside a PDU, are two conversations", (t) => {
+  const said = conversation();
+  const blocks: Buffer[] = [];
+  const traces = new SessionTraces(new PcapngWriter((block) => blocks.push(Buffer.from(block))));
+  const [local, remote] = V4;
+  const ends = () => ({
+    localAddress: local.address,
+    localPort: local.port,
+    address: remote.address,
+    port: remote.port,
+  });
+  const [first, second] = [ends(), ends()];
+  for (const { direction, bytes } of said.slice(0, 3)) traces.record(direction, bytes, first);
+  traces.record("sent", said[4]!.bytes.subarray(0, 20), first);
+  for (const { direction, bytes } of said) traces.record(direction, bytes, second);
+  traces.close();
+  const file = path.join(folder, "twice.pcapng");
+  writeFileSync(file, Buffer.concat(blocks));
+  const rows = tsharkFields(file, ["tcp.stream", "iscsi.opcode"], ["-Y", "iscsi"]);
+  const opcodes = (stream: string) =>
+    rows.filter(([number]) => number === stream).flatMap(([, codes = ""]) => codes.split(","));
+  const alone = traced("once.pcapng", V4, (trace) => {
+    for (const { direction, bytes } of said) trace[direction](bytes);
+  });
+  t.deepEqual(
+    opcodes("1"),
+    pdus(alone).map(([code]) => code),
+  );
+  t.is(tsharkFields(file, ["frame.number"], ["-Y", "_ws.malformed"]).length, 0);
 });

@@ -159,7 +159,7 @@ test("tgtd, CHAP both ways", async (t) => {
 
 test("istgt, CHAP both ways", async (t) => {
   await using peer = await Istgt.start({
-    chap: { user, secret, mutualUser: mutual.user, mutualSecret: mutual.secret },
+    chap: { user, secret, mutual },
   });
   const session = await converse(
     t,

@@ -3,7 +3,7 @@ import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { promisify } from "node:util";
-import { PcapngWriter, SessionTrace } from "#capture";
+import { PcapngWriter, SessionTraces } from "#capture";
 import type { ByteTrace } from "#initiator";
 
 const run = promisify(execFile);
@@ -12,22 +12,12 @@ const run = promisify(execFile);
 export class Capture {
   readonly #blocks: Buffer[] = [];
   readonly #writer = new PcapngWriter((block) => void this.#blocks.push(Buffer.from(block)));
-  readonly #traces = new Map<string, SessionTrace>();
+  readonly #traces = new SessionTraces(this.#writer);
   readonly #ports = new Set<number>();
 
-  readonly trace: ByteTrace = (direction, bytes, { localAddress, localPort, address, port }) => {
-    const key = `${localAddress} ${localPort}`;
-    let trace = this.#traces.get(key);
-    if (trace === undefined) {
-      trace = new SessionTrace(this.#writer, {
-        local: { address: localAddress, port: localPort },
-        remote: { address, port },
-      });
-      this.#traces.set(key, trace);
-      this.#ports.add(port);
-    }
-    if (direction === "sent") trace.sent(bytes);
-    else trace.received(bytes);
+  readonly trace: ByteTrace = (direction, bytes, ends) => {
+    this.#ports.add(ends.port);
+    this.#traces.record(direction, bytes, ends);
   };
 
   /** Frames that tshark calls malformed or worth a note, and how many iSCSI frames it saw in all. */

@@ -12,8 +12,8 @@ export interface IstgtOptions {
   readonly chap?: {
     readonly user: string;
     readonly secret: string;
-    readonly mutualUser: string;
-    readonly mutualSecret: string;
+    /** What istgt proves itself by, where it has to. */
+    readonly mutual?: { readonly user: string; readonly secret: string };
   };
   /** "Auto", "Header" and the like, as istgt's UseDigest has it. */
   readonly digest?: string;
@@ -83,7 +83,7 @@ async function accepts(port: number): Promise<boolean> {
 const authentication = ({ chap }: IstgtOptions) =>
   chap === undefined
     ? ""
-    : `[AuthGroup1]\n  Auth "${chap.user}" "${chap.secret}" "${chap.mutualUser}" "${chap.mutualSecret}"\n`;
+    : `[AuthGroup1]\n  Auth "${chap.user}" "${chap.secret}"${chap.mutual ? ` "${chap.mutual.user}" "${chap.mutual.secret}"` : ""}\n`;
 
 const configuration = (
   file: (name: string) => string,
@@ -124,7 +124,7 @@ const configuration = (
 [LogicalUnit1]
   TargetName istgt
   Mapping PortalGroup1 InitiatorGroup1
-  AuthMethod ${chap === undefined ? "None" : "CHAP Mutual"}
+  AuthMethod ${chap === undefined ? "None" : chap.mutual === undefined ? "CHAP" : "CHAP Mutual"}
   ${chap === undefined ? "" : "AuthGroup AuthGroup1"}
   UseDigest ${digest}
   UnitType Disk

@@ -1,0 +1,39 @@
+import type { PcapngWriter } from "./pcapng-writer.ts";
+import { SessionTrace } from "./session-trace.ts";
+
+/** Addresses and ports of a connection of this machine, in one object for as long as the connection lives. */
+export interface ConnectionEnds {
+  readonly localAddress: string;
+  readonly localPort: number;
+  readonly address: string;
+  readonly port: number;
+}
+
+/** Many connections in one file, each a conversation of its own. */
+export class SessionTraces {
+  readonly #writer: PcapngWriter;
+  readonly #traces = new Map<ConnectionEnds, SessionTrace>();
+
+  constructor(writer: PcapngWriter) {
+    this.#writer = writer;
+  }
+
+  /** Records bytes; it has the form of an initiator's `trace`. */
+  readonly record = (direction: "sent" | "received", bytes: Uint8Array, ends: ConnectionEnds): void => {
+    let trace = this.#traces.get(ends);
+    if (trace === undefined) {
+      const { localAddress, localPort, address, port } = ends;
+      const local = { address: localAddress, port: localPort };
+      trace = new SessionTrace(this.#writer, { local, remote: { address, port } });
+      this.#traces.set(ends, trace);
+    }
+    if (direction === "sent") trace.sent(bytes);
+    else trace.received(bytes);
+  };
+
+  /** Ends all conversations. */
+  close(): void {
+    for (const trace of this.#traces.values()) trace.close();
+    this.#traces.clear();
+  }
+}
