@@ -82,7 +82,8 @@ export function wrongFirstNic(facts: BootFacts): Diagnosis | undefined {
 export function refusedSecret(facts: BootFacts): Diagnosis | undefined {
   const { reached, system, framesAfterHandOver, ibft, markers } = facts;
   if (!reached.has("P11") || system !== undefined || ibft === undefined) return undefined;
-  if (framesAfterHandOver.some(({ kind }) => kind === "tcp-syn" || kind === "arp-request")) return undefined;
+  if (framesAfterHandOver.some(({ kind }) => kind === "tcp-syn")) return undefined;
+  if (questions(framesAfterHandOver, nicsOf(facts)).length > 0) return undefined;
   const lint = (ibft.data["lint"] ?? []) as readonly { readonly rule: string; readonly message: string }[];
   const length = lint.find(({ rule }) => rule === "R69");
   if (length === undefined) return undefined;

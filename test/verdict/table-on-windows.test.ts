@@ -108,6 +108,33 @@ for (const [title, boot, expected] of [
     ["CHAP-LEN", "likely", /never tried to log in, and in the iBFT the secret has 8 bytes$/],
   ],
   [
+    "a secret of eight bytes, and nothing but the announcement of its own address",
+    () =>
+      asks(
+        asks(
+          started({ lint: [{ rule: "R69", message: "the secret has 8 bytes" }] }),
+          san,
+          "0.0.0.0",
+          nic.ip,
+        ),
+        san,
+        nic.ip,
+        nic.ip,
+      ),
+    ["CHAP-LEN", "likely", /never tried to log in/],
+  ],
+  [
+    "a secret of eight bytes, and a question for the target",
+    () =>
+      asks(
+        started({ lint: [{ rule: "R69", message: "the secret has 8 bytes" }] }),
+        san,
+        nic.ip,
+        "10.77.0.1",
+      ),
+    ["TCP-UNREACHABLE", "guess", /never connected/],
+  ],
+  [
     "a secret of eight bytes, and an attempt",
     () => started({ lint: [{ rule: "R69", message: "the secret has 8 bytes" }] }).syn(2),
     ["TCP-UNREACHABLE", "guess", /was not answered/],
