@@ -1,7 +1,5 @@
 import { withTimeout } from "#core";
-import { Opcode, TmfFunction, type AnyPdu } from "ts-iscsi-pdu";
-import type { Connection } from "./connection.ts";
-import type { Pending } from "./pending.ts";
+import { TmfFunction } from "ts-iscsi-pdu";
 import { TmfRequest } from "./requests.ts";
 import type { ScsiTask } from "./scsi-task.ts";
 import type { SessionCore } from "./session-core.ts";
@@ -34,38 +32,10 @@ export async function abortTask(core: SessionCore, task: ScsiTask, reason: Error
   core.submit(request, connection);
   try {
     await withTimeout("ABORT TASK", abortTimeoutMs, () => request.result.promise);
-    if (core.tasks.get(task.itt) === task) core.tasks.replace(task, new AbortedTask(task));
+    core.tasks.giveUp(task);
     task.fail(reason);
   } catch (error) {
     task.fail(reason);
     connection.fail(error instanceof Error ? error : new Error(String(error)));
   }
-}
-
-/** Swallows what the target may still have on its way for a task that it has aborted. */
-export class AbortedTask implements Pending {
-  itt: number;
-  cmdSn: number;
-  connection: Connection | undefined;
-  readonly immediate = false;
-  readonly title: string;
-
-  constructor(task: ScsiTask) {
-    this.itt = task.itt;
-    this.cmdSn = task.cmdSn;
-    this.connection = task.connection;
-    this.title = `aborted ${task.title}`;
-  }
-
-  begin(): void {}
-
-  place(): null {
-    return null;
-  }
-
-  receive(pdu: AnyPdu): boolean {
-    return pdu.opcode === Opcode.ScsiResponse || (pdu.opcode === Opcode.DataIn && pdu.hasStatus);
-  }
-
-  fail(): void {}
 }

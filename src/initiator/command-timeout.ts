@@ -1,5 +1,6 @@
 import { TimeoutError } from "#core";
-import { AbortedTask, abortTask } from "./abort.ts";
+import { abortTask } from "./abort.ts";
+import { Leftover } from "./leftover.ts";
 import type { Pending } from "./pending.ts";
 import { ScsiTask } from "./scsi-task.ts";
 import type { SessionCore } from "./session-core.ts";
@@ -33,7 +34,7 @@ export class CommandTimeout implements Disposable {
   #look(): void {
     const seen = new Map<Pending, number>();
     for (const task of this.#core.tasks.all()) {
-      if (task instanceof AbortedTask || (task instanceof ScsiTask && task.discarded)) continue;
+      if (task instanceof Leftover || (task instanceof ScsiTask && task.discarded)) continue;
       const looks = (this.#seen.get(task) ?? 0) + 1;
       if (looks <= looksPerPeriod) seen.set(task, looks);
       else this.#giveUp(task);

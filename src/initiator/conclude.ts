@@ -1,5 +1,4 @@
 import { encodeLun, TmfFunction, type LunValue } from "ts-iscsi-pdu";
-import { AbortedTask } from "./abort.ts";
 import { TransportError } from "./errors.ts";
 import type { TmfOptions } from "./requests.ts";
 import { ScsiTask } from "./scsi-task.ts";
@@ -31,8 +30,7 @@ export function tasksOf(tasks: TaskTable, lun: LunValue): readonly ScsiTask[] {
 /** Ends commands that the target has aborted; what it still has on its way for them goes nowhere. */
 export function conclude(tasks: TaskTable, ended: readonly ScsiTask[], why: string): void {
   for (const task of ended) {
-    if (tasks.get(task.itt) !== task) continue;
-    tasks.replace(task, new AbortedTask(task));
+    if (!tasks.giveUp(task)) continue;
     task.fail(new TransportError("TASK_ABORTED", `${task.title}: the target has aborted it: ${why}`));
   }
 }

@@ -113,10 +113,7 @@ export class FullFeature implements ConnectionReceiver {
     if (!error.recoverable || this.#host.context.values.ErrorRecoveryLevel === 0) throw error;
     this.#everSuspect = true;
     // A bad header is dropped as if it had never come: the gap that it leaves shows what it was (RFC 7143 §7.8).
-    if (pdu === undefined) {
-      this.#suspect = true;
-      return;
-    }
+    if (pdu === undefined) return this.suspect();
     if (pdu.opcode === Opcode.DataIn) this.#damagedData(pdu, error);
     else if (pdu.opcode !== Opcode.NopIn || pdu.itt !== RESERVED_TAG)
       this.#askForStatus((statSnOf(pdu) + 1) >>> 0);
@@ -128,6 +125,11 @@ export class FullFeature implements ConnectionReceiver {
     if (!pdu.hasStatus) return;
     this.#askForStatus(pdu.statSn);
     if (this.#askedUpTo === pdu.statSn) this.#askedUpTo = (pdu.statSn + 1) >>> 0;
+  }
+
+  /** A PDU was dropped, and what it was is not known. */
+  suspect(): void {
+    this.#suspect = true;
   }
 
   /** Whether a PDU was dropped since this was asked last. */

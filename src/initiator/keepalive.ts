@@ -12,8 +12,8 @@ export class Keepalive implements Disposable {
   readonly #core: SessionCore;
   readonly #periodMs: number;
   readonly #timer: NodeJS.Timeout | undefined;
-  /** Bytes received at the last look, and whether a ping was sent then. */
-  readonly #seen = new WeakMap<Connection, { readonly received: number; readonly pinged: boolean }>();
+  /** Bytes received at the last look, and the ping that was sent then. */
+  readonly #seen = new WeakMap<Connection, { readonly received: number; readonly ping?: PingRequest }>();
 
   constructor(core: SessionCore, periodMs: number) {
     this.#core = core;
@@ -31,21 +31,24 @@ export class Keepalive implements Disposable {
       const { received } = connection;
       const before = this.#seen.get(connection);
       const silent = before?.received === received;
-      if (silent && before.pinged) {
+      if (silent && before.ping !== undefined) {
         const seconds = (this.#periodMs / 1000).toFixed(1);
         const message = `${formatPortal(connection.portal)}: no answer to a ping for ${seconds} s; is the network down?`;
         connection.fail(new TransportError("NO_ANSWER", message));
         continue;
       }
-      this.#seen.set(connection, { received, pinged: silent });
-      if (silent) this.#ping(connection);
+      // It lives; with error recovery a ping or its answer may be lost.
+      if (before?.ping !== undefined && this.#core.context.values.ErrorRecoveryLevel > 0)
+        this.#core.tasks.giveUp(before.ping);
+      this.#seen.set(connection, { received, ...(silent && { ping: this.#ping(connection) }) });
     }
   }
 
-  #ping(connection: Connection): void {
+  #ping(connection: Connection): PingRequest {
     const ping = new PingRequest(new Uint8Array(0));
     // Its failure is that of the connection, which ends all that waits there.
     ping.result.promise.catch(() => undefined);
     this.#core.submit(ping, connection);
+    return ping;
   }
 }

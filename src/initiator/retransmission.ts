@@ -1,3 +1,4 @@
+import { withTimeout } from "#core";
 import { Opcode, RESERVED_TAG, SnackType, serialLess } from "ts-iscsi-pdu";
 import type { Connection } from "./connection.ts";
 import { FullFeature } from "./full-feature.ts";
@@ -6,6 +7,9 @@ import { ScsiTask } from "./scsi-task.ts";
 import type { SessionCore } from "./session-core.ts";
 
 const periodMs = 200;
+/** How long the answer to a ping is waited for, and how long at most: each one that does not come doubles it. */
+const patienceMs = 1000;
+const longestPatienceMs = 16_000;
 
 /**
  * Recovery within a connection (RFC 7143 §7.8), as far as nothing that arrives sets it going: a PDU that was dropped for
@@ -18,6 +22,7 @@ export class Retransmission implements Disposable {
   readonly #timer: NodeJS.Timeout;
   /** Connections whose ping has not come back. */
   readonly #asked = new WeakSet<Connection>();
+  readonly #patience = new WeakMap<Connection, number>();
   #expCmdSn: number;
   #completed = 0;
 
@@ -42,34 +47,37 @@ export class Retransmission implements Disposable {
     for (const connection of core.connections) {
       const { receiver } = connection;
       if (!(receiver instanceof FullFeature) || this.#asked.has(connection)) continue;
-      const suspect = receiver.takeSuspicion() || receiver.missesStatus;
+      const suspect = receiver.takeSuspicion();
       const tasks = core.tasks
         .of(connection)
         .filter((task) => task instanceof ScsiTask)
         .filter((task) => !task.discarded);
       const gap = stuck && tasks.some((task) => task.cmdSn === expCmdSn);
       const lacks = tasks.some((task) => task.lacks);
-      if (suspect || gap || lacks || (idle && tasks.length > 0 && receiver.everSuspect))
-        void this.#ask(connection, receiver, tasks);
+      const silent = idle && tasks.length > 0 && receiver.everSuspect;
+      if (suspect || receiver.missesStatus || gap || lacks || silent)
+        void this.#ask(connection, receiver, tasks, suspect);
     }
   }
 
   /** What the target sent before it answers the ping has arrived by then, or never will by itself. */
-  async #ask(connection: Connection, receiver: FullFeature, sent: readonly ScsiTask[]): Promise<void> {
+  async #ask(
+    connection: Connection,
+    receiver: FullFeature,
+    sent: readonly ScsiTask[],
+    suspect: boolean,
+  ): Promise<void> {
     const core = this.#core;
     const progress = sent.map((task) => ({ task, expDataSn: task.expDataSn, lacks: task.lacks }));
     const missesStatus = receiver.missesStatus;
     this.#asked.add(connection);
-    try {
-      const ping = new PingRequest(new Uint8Array(0));
-      core.submit(ping, connection);
-      await ping.result.promise;
-    } catch {
-      return;
-    } finally {
-      this.#asked.delete(connection);
-    }
+    const answered = await this.#ping(connection);
+    this.#asked.delete(connection);
     if (connection.closed) return;
+    if (!answered) {
+      if (suspect) receiver.suspect();
+      return;
+    }
     // What the answer itself made this side ask for is on its way.
     if (missesStatus) receiver.askAgain();
     for (const { task, expDataSn, lacks } of progress) {
@@ -81,6 +89,22 @@ export class Retransmission implements Disposable {
         if (lacks) task.askAgain();
         if (task.writes) this.#askForR2t(task, connection);
       }
+    }
+  }
+
+  /** False where the ping or its answer was lost, like what it asks for. */
+  async #ping(connection: Connection): Promise<boolean> {
+    const ping = new PingRequest(new Uint8Array(0));
+    const patience = this.#patience.get(connection) ?? patienceMs;
+    try {
+      this.#core.submit(ping, connection);
+      await withTimeout("the answer to a ping", patience, () => ping.result.promise);
+      this.#patience.delete(connection);
+      return true;
+    } catch {
+      this.#core.tasks.giveUp(ping);
+      this.#patience.set(connection, Math.min(patience * 2, longestPatienceMs));
+      return false;
     }
   }
 

@@ -1,6 +1,7 @@
 import { RESERVED_TAG } from "ts-iscsi-pdu";
 import { Backlog } from "./backlog.ts";
 import type { Connection } from "./connection.ts";
+import { Leftover } from "./leftover.ts";
 import type { Pending } from "./pending.ts";
 
 const maxLeftovers = 64;
@@ -38,13 +39,19 @@ export class TaskTable {
     if (this.#leftovers.size === 0 || !this.#leftovers.delete(task)) this.backlog.over(task);
   }
 
-  /** Puts `leftover` in the place of a task that is over but may still be answered; only the latest few stay. */
-  replace(task: Pending, leftover: Pending): void {
+  /**
+   * Ends a task that may still be answered: its tag stays taken until it is, or until many more have been given up.
+   * False when it is no longer there.
+   */
+  giveUp(task: Pending): boolean {
+    if (this.#tasks.get(task.itt) !== task) return false;
     this.remove(task);
+    const leftover = new Leftover(task);
     this.#tasks.set(task.itt, leftover);
     this.#leftovers.add(leftover);
     const [oldest] = this.#leftovers;
     if (this.#leftovers.size > maxLeftovers && oldest !== undefined) this.remove(oldest);
+    return true;
   }
 
   /** The tasks of one connection, in the order in which they were sent. */

@@ -178,6 +178,31 @@ test("recovery level 1: a SNACK that is lost is sent again", async (t) => {
   t.true(snacks > 1);
 });
 
+for (const lost of ["the ping", "the answer to the ping"]) {
+  test(`recovery level 1: a command is lost, and ${lost} that looks for it: it comes again all the same`, async (t) => {
+    await using target = await listen(1);
+    const answer = lost !== "the ping";
+    let commands = 0;
+    let pings = 0;
+    const judge: Judge = ({ pdu }) => {
+      if (pdu.opcode === Opcode.ScsiCommand && pdu.edtl === length)
+        return commands++ === 0 ? "damage header" : "pass";
+      if (pdu.opcode !== (answer ? Opcode.NopIn : Opcode.NopOut) || pdu.itt === RESERVED_TAG) return "pass";
+      return pings++ === 0 ? "damage header" : "pass";
+    };
+    await using relay = await PduRelay.start(target.address.port, judge, true);
+    const events = new Set<string>();
+    await using session = await loginTo(relay.port, 1, {
+      keys: digests,
+      report: (kind) => void events.add(kind),
+    });
+    await (await session.disk(0)).read(0, Buffer.alloc(length));
+    t.true(pings > 1);
+    t.true(events.has("retry"), [...events].join(" "));
+    t.false(events.has("connection-lost"));
+  });
+}
+
 interface Reassignment {
   readonly title: string;
   readonly cutAt: (passing: Passing) => boolean;

@@ -47,3 +47,31 @@ test("those who do not go are waited for no longer than told, and hear that they
   t.like((await client.next())?.pdu, { opcode: Opcode.Async, event: 3, parameter2: 2, parameter3: 20 });
   t.is(await client.next(), undefined);
 });
+
+test("a command that waits for one before it, which never comes, holds up neither a reset nor the stop", async (t) => {
+  const { target, client } = await setUp(t);
+  client.cmdSn += 1;
+  const held = client.command(encodeCdb("read10", { lba: 0, blocks: 1 }), { read: true, edtl: 512 });
+  client.send({
+    opcode: Opcode.TmfRequest,
+    immediate: true,
+    itt: 500,
+    function: 5,
+    lun: 1,
+    cmdSn: client.cmdSn,
+    expStatSn: client.expStatSn,
+  });
+  t.like((await client.next())?.pdu, { opcode: Opcode.TmfResponse, itt: 500, response: 0 });
+  // Its place comes after all: it is over, and the one before it is carried out.
+  client.cmdSn -= 2;
+  const missing = client.command(encodeCdb("testUnitReady", {}));
+  t.like((await client.next())?.pdu, { opcode: Opcode.ScsiResponse, itt: missing, status: 2 });
+  client.cmdSn += 1;
+  const next = client.command(encodeCdb("read10", { lba: 0, blocks: 1 }), { read: true, edtl: 512 });
+  t.not(next, held);
+  t.like((await client.next())?.pdu, { opcode: Opcode.DataIn, itt: next });
+  client.cmdSn += 1;
+  client.command(encodeCdb("testUnitReady", {}));
+  await target[Symbol.asyncDispose]();
+  t.like((await client.next())?.pdu, { opcode: Opcode.Async, event: 3 });
+});

@@ -111,12 +111,7 @@ for (const [title, boot, expected] of [
     "a secret of eight bytes, and nothing but the announcement of its own address",
     () =>
       asks(
-        asks(
-          started({ lint: [{ rule: "R69", message: "the secret has 8 bytes" }] }),
-          san,
-          "0.0.0.0",
-          nic.ip,
-        ),
+        asks(started({ lint: [{ rule: "R69", message: "the secret has 8 bytes" }] }), san, "0.0.0.0", nic.ip),
         san,
         nic.ip,
         nic.ip,
@@ -126,12 +121,7 @@ for (const [title, boot, expected] of [
   [
     "a secret of eight bytes, and a question for the target",
     () =>
-      asks(
-        started({ lint: [{ rule: "R69", message: "the secret has 8 bytes" }] }),
-        san,
-        nic.ip,
-        "10.77.0.1",
-      ),
+      asks(started({ lint: [{ rule: "R69", message: "the secret has 8 bytes" }] }), san, nic.ip, "10.77.0.1"),
     ["TCP-UNREACHABLE", "guess", /never connected/],
   ],
   [

@@ -41,6 +41,7 @@ export class ScsiTask {
   queued = false;
   dataIn: DataInPhase | undefined;
   #bursts: Set<Burst> | undefined;
+  #started = false;
   #over = false;
   #aborted = false;
   // Most tasks end before anybody asks for these.
@@ -120,6 +121,8 @@ export class ScsiTask {
 
   /** Its place in the order of CmdSN has come. */
   start(): void {
+    if (this.#over) return;
+    this.#started = true;
     if (this.unit === undefined) {
       void this.#run(() => undefined);
       return;
@@ -137,6 +140,7 @@ export class ScsiTask {
     for (const burst of this.bursts) burst.abort();
     this.#allegiance?.resolve();
     this.session.recovery?.settle(this);
+    if (!this.#started) this.#end();
   }
 
   /** Its connection is lost: it goes on as far as it can and waits. */
@@ -230,11 +234,15 @@ export class ScsiTask {
       if (!complete && !this.#aborted) await this.#respond(this.#lostData(), 0);
       else if (!this.#aborted) await this.#carryOut();
     } finally {
-      this.session.removeTask(this);
-      this.#over = true;
-      this.#ending?.resolve();
+      this.#end();
       leave();
     }
+  }
+
+  #end(): void {
+    this.session.removeTask(this);
+    this.#over = true;
+    this.#ending?.resolve();
   }
 
   async #awaitUnsolicited(unsolicited: Burst): Promise<boolean> {

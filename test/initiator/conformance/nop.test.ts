@@ -92,3 +92,27 @@ test("a silent connection is pinged, and given up when it stays silent", async (
   await target.seen(op.nopOut);
   await target.closed();
 });
+
+test("recovery level 1: pings whose answers are lost do not end a connection that lives", async (t) => {
+  await using target = await ScriptedTarget.start({ ErrorRecoveryLevel: "1" }, (pdu, reply) =>
+    reply(pdu.bhs[0] === op.nopOut ? nopIn(target, pdu) : response(target, pdu)),
+  );
+  await using session = await loginTo(target, {
+    keys: { ErrorRecoveryLevel: 1 },
+    keepaliveMs: 10,
+    commandTimeoutMs: 40,
+  });
+  let pings = 0;
+  await target.seen(op.nopOut, () => ++pings === 20);
+  t.is((await session.execute(run)).status, 0);
+  t.is(target.connections, 1);
+});
+
+test("recovery level 0: a target that answers no ping loses the connection, whatever else it sends", async (t) => {
+  await using target = await ScriptedTarget.start({}, (pdu, reply) =>
+    reply(pdu.bhs[0] === op.nopOut ? nopIn(target, pdu) : response(target, pdu)),
+  );
+  const session = await loginTo(target, { keepaliveMs: 10, commandTimeoutMs: 40 });
+  await target.closed();
+  await t.throwsAsync(session.execute(run), { message: /NOP-Out/ });
+});
