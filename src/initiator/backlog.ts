@@ -3,6 +3,8 @@ import type { Pending } from "./pending.ts";
 
 /** So many requests are a queue in which one may wait for another. */
 const deep = 3;
+/** Bytes of an answer, on average, beyond which to move it costs more than to wake up for it. */
+const long = 24 * 1024;
 
 /** What a session waits for, in numbers. */
 export class Backlog {
@@ -22,9 +24,9 @@ export class Backlog {
     return this.#depth;
   }
 
-  /** Whether what the target sends next may wait for a moment: much is due, and nothing that the target waits for. */
+  /** Whether what the target sends next may wait for a moment: many short answers, and nothing that the target waits for. */
   get patient(): boolean {
-    return this.#requests >= deep && this.#prompt.size === 0;
+    return this.#requests >= deep && this.#due <= this.#requests * long && this.#prompt.size === 0;
   }
 
   begun(task: Pending): void {

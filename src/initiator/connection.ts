@@ -7,7 +7,8 @@ import { PeerProtocolError, TransportError } from "./errors.ts";
 import { Outbox } from "./outbox.ts";
 import { formatPortal, type Portal } from "./url.ts";
 
-const receiveSize = 128 * 1024;
+/** Bytes taken from the socket at a time: what a few long reads bring, so that few turns of the loop are spent on it. */
+const receiveSize = 512 * 1024;
 
 export interface ConnectionOptions {
   readonly portal: Portal;

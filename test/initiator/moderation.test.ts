@@ -100,6 +100,15 @@ test("a backlog counts answers and data, and only a deep one without solicited d
   t.is(backlog.depth, 0);
 });
 
+test("long answers do not wait, unless they are few among many short ones", (t) => {
+  const backlog = new Backlog();
+  const long = request({ readLength: 65_536 });
+  for (let begun = 0; begun < 8; begun++) backlog.begun(long);
+  t.false(backlog.patient);
+  for (let begun = 0; begun < 24; begun++) backlog.begun(request({ readLength: 4096 }));
+  t.true(backlog.patient);
+});
+
 test("what is over and may still be answered is no longer waited for", (t) => {
   const table = new TaskTable();
   const tasks = [1, 2, 3].map(() => request({ readLength: 512 }));
