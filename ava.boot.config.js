@@ -1,10 +1,9 @@
-// Boots share two cores: one file after another, each in a process of its own.
+// Two boots at a time, one for each core: files side by side, each in a process of its own, their tests one after another.
 export default {
   extensions: ["ts"],
   files: ["test/boot/**/*.test.ts"],
   nodeArguments: ["--conditions=source"],
   workerThreads: false,
-  concurrency: 1,
-  serial: true,
+  concurrency: 2,
   timeout: "5m",
 };

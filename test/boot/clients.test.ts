@@ -31,24 +31,30 @@ async function loginKeys(run: string, opcode: string): Promise<readonly string[]
   return stdout.split("\n").filter((line) => line !== "");
 }
 
-test("iPXE and Linux log in with CHAP both ways, and Linux boots with digests over header and data", async (t) => {
-  const run = await boots(t, "digests", {
-    chap: "mutual",
-    requests: ["digests"],
-    nics: [{ model: "virtio" }],
-  });
-  const answers = await loginKeys(run, "0x23");
-  t.true(
-    answers.some((keys) => keys.includes("HeaderDigest=CRC32C") && keys.includes("DataDigest=CRC32C")),
-    answers.join("\n"),
-  );
-  const requests = await loginKeys(run, "0x03");
-  t.true(requests.filter((keys) => keys.includes("CHAP_R=")).length >= 2, "iPXE's and Linux' own responses");
-  t.true(answers.filter((keys) => keys.includes("CHAP_R=")).length >= 2, "and this target's to both");
-  t.notRegex(await readFile(path.join(run, "serial.log"), "utf8"), /digest error/i);
-});
+test.serial(
+  "iPXE and Linux log in with CHAP both ways, and Linux boots with digests over header and data",
+  async (t) => {
+    const run = await boots(t, "digests", {
+      chap: "mutual",
+      requests: ["digests"],
+      nics: [{ model: "virtio" }],
+    });
+    const answers = await loginKeys(run, "0x23");
+    t.true(
+      answers.some((keys) => keys.includes("HeaderDigest=CRC32C") && keys.includes("DataDigest=CRC32C")),
+      answers.join("\n"),
+    );
+    const requests = await loginKeys(run, "0x03");
+    t.true(
+      requests.filter((keys) => keys.includes("CHAP_R=")).length >= 2,
+      "iPXE's and Linux' own responses",
+    );
+    t.true(answers.filter((keys) => keys.includes("CHAP_R=")).length >= 2, "and this target's to both");
+    t.notRegex(await readFile(path.join(run, "serial.log"), "utf8"), /digest error/i);
+  },
+);
 
-test("the same guest boots from istgt", async (t) => {
+test.serial("the same guest boots from istgt", async (t) => {
   const run = await boots(t, "istgt", { target: "istgt", nics: [{ model: "virtio" }] });
   t.regex(await readFile(path.join(run, "serial.log"), "utf8"), /FreeBSD\s+iSCSI DISK/i);
 });

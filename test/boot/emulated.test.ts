@@ -10,7 +10,7 @@ test.before(async () => {
 });
 
 for (const one of chosen) {
-  test(`${one.name} ends with ${one.class ?? "login"}`, async (t) => {
+  test.serial(`${one.name} ends with ${one.class ?? "login"}`, async (t) => {
     t.timeout(300_000);
     const { summary } = await bootCase(one, path.join(folder, one.name));
     t.log(summary);

@@ -63,7 +63,7 @@ const victims: readonly (readonly [name: string, of: RegExp, args: readonly stri
 ];
 
 for (const [name, pattern, args] of victims) {
-  test(`kill -9 of ${name} leaves nothing behind`, async (t) => {
+  test.serial(`kill -9 of ${name} leaves nothing behind`, async (t) => {
     const { boot, run, all } = await underWay(t, ...args);
     const victim = all.find(({ command }) => pattern.test(command));
     t.truthy(victim, all.map(({ command }) => command).join("\n"));
@@ -79,7 +79,7 @@ for (const [name, pattern, args] of victims) {
   });
 }
 
-test("Ctrl-C ends a run with status 130 and leaves its verdict", async (t) => {
+test.serial("Ctrl-C ends a run with status 130 and leaves its verdict", async (t) => {
   const { boot, run, all } = await underWay(t);
   boot.child.kill("SIGINT");
   t.is((await boot.end()).status, 130);
@@ -87,7 +87,7 @@ test("Ctrl-C ends a run with status 130 and leaves its verdict", async (t) => {
   t.true((await readdir(run)).includes("verdict.json"));
 });
 
-test("two runs side by side do not notice each other", async (t) => {
+test.serial("two runs side by side do not notice each other", async (t) => {
   t.timeout(600_000);
   const boots = ["virtio", "e1000"].map(
     (nic) => new Boot(["--nic", nic, "--json", "--out", path.join(folder, `side-${nic}`)]),

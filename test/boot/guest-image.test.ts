@@ -27,42 +27,45 @@ async function modulesIn(image: string, scratch: string): Promise<ReadonlySet<st
   return new Set([...stdout.matchAll(/([^/]+)\.ko$/gmu)].map(([, name]) => name ?? ""));
 }
 
-test("a killed build leaves no image, and two at a time after it end with one and the same", async (t) => {
-  const cache = await cacheWithoutImages(t);
-  const script = path.join(cache, "prepare.ts");
-  const index = path.resolve(import.meta.dirname, "../../vm-images/index.ts");
-  await writeFile(
-    script,
-    `const { loadGuest, prepareGuest } = await import(${JSON.stringify(index)});
+test.serial(
+  "a killed build leaves no image, and two at a time after it end with one and the same",
+  async (t) => {
+    const cache = await cacheWithoutImages(t);
+    const script = path.join(cache, "prepare.ts");
+    const index = path.resolve(import.meta.dirname, "../../vm-images/index.ts");
+    await writeFile(
+      script,
+      `const { loadGuest, prepareGuest } = await import(${JSON.stringify(index)});
     const report = (kind, data) => console.log(kind, data.step);
     await prepareGuest(await loadGuest("debian-mini"), { cache: ${JSON.stringify(cache)}, report });`,
-  );
-  const killed = execa(process.execPath, ["--conditions=source", script], { reject: false });
-  for await (const line of killed) if (line === "guest-image build") killed.kill("SIGKILL");
-  t.is((await killed).signal, "SIGKILL");
-  const left = await readdir(path.join(cache, "images")).catch(() => []);
-  t.true(
-    left.every((name) => name.startsWith(".build-")),
-    left.join(" "),
-  );
+    );
+    const killed = execa(process.execPath, ["--conditions=source", script], { reject: false });
+    for await (const line of killed) if (line === "guest-image build") killed.kill("SIGKILL");
+    t.is((await killed).signal, "SIGKILL");
+    const left = await readdir(path.join(cache, "images")).catch(() => []);
+    t.true(
+      left.every((name) => name.startsWith(".build-")),
+      left.join(" "),
+    );
 
-  const guest = await loadGuest("debian-mini");
-  const [one, other] = await Promise.all([prepareGuest(guest, { cache }), prepareGuest(guest, { cache })]);
-  t.deepEqual(one, other);
-  t.true(one.built);
-  t.deepEqual(await prepareGuest(guest, { cache }), { ...one, built: false });
+    const guest = await loadGuest("debian-mini");
+    const [one, other] = await Promise.all([prepareGuest(guest, { cache }), prepareGuest(guest, { cache })]);
+    t.deepEqual(one, other);
+    t.true(one.built);
+    t.deepEqual(await prepareGuest(guest, { cache }), { ...one, built: false });
 
-  const modules = await modulesIn(one.image, cache);
-  const drivers = guest.source.kind === "recipe" ? guest.source.nicDrivers : [];
-  t.deepEqual(
-    [...drivers, "iscsi_ibft", "iscsi_tcp", "libiscsi", "sd_mod", "ext4", "jbd2"].filter(
-      (name) => !modules.has(name),
-    ),
-    [],
-  );
-});
+    const modules = await modulesIn(one.image, cache);
+    const drivers = guest.source.kind === "recipe" ? guest.source.nicDrivers : [];
+    t.deepEqual(
+      [...drivers, "iscsi_ibft", "iscsi_tcp", "libiscsi", "sd_mod", "ext4", "jbd2"].filter(
+        (name) => !modules.has(name),
+      ),
+      [],
+    );
+  },
+);
 
-test("the twin has all but the network drivers", async (t) => {
+test.serial("the twin has all but the network drivers", async (t) => {
   const cache = await cacheWithoutImages(t);
   const twin = await prepareGuest(await loadGuest("debian-mini-no-nic"), { cache });
   const modules = await modulesIn(twin.image, cache);

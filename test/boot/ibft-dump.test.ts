@@ -15,7 +15,7 @@ for (const [title, by, args] of [
   ["emulated firmware, by option ROM", "scan", ["--firmware", "emulated"]],
   ["emulated firmware, by ACPI", "acpi", ["--firmware", "emulated", "--ibft", "acpi"]],
 ] as const) {
-  test(`the dumper, booted from the LUN, shows what the table in memory says: ${title}`, async (t) => {
+  test.serial(`the dumper, booted from the LUN, shows what the table in memory says: ${title}`, async (t) => {
     t.timeout(180_000);
     const run = path.join(folder, title.replaceAll(/\W+/g, "-"));
     const boot = new Boot(["ibft-dump", "--nic", "virtio", ...args, "--json", "--out", run]);

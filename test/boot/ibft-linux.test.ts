@@ -116,7 +116,7 @@ for (const [title, spec] of [
   ["EDK2's layout", { ...RICH, layout: "edk2" }],
   ["four NICs", FOUR],
 ] as readonly (readonly [string, IbftSpec])[]) {
-  test(`Linux shows what is written, by an option ROM: ${title}`, async (t) => {
+  test.serial(`Linux shows what is written, by an option ROM: ${title}`, async (t) => {
     const table = writeIbft(spec);
     const rom = fileOf(`${title}.rom`.replaceAll(/[^\w.]/g, "-"), buildOptionRom(table));
     const lines = await shown(["-option-rom", rom]);
@@ -127,7 +127,7 @@ for (const [title, spec] of [
   });
 }
 
-test("Linux shows what is written, by ACPI", async (t) => {
+test.serial("Linux shows what is written, by ACPI", async (t) => {
   const table = writeIbft(RICH);
   t.deepEqual(
     await shown(["-acpitable", `file=${fileOf("table.acpi", table)}`]),
@@ -140,7 +140,7 @@ for (const [title, quirks] of [
   ["another revision", { fields: { revision: 2 } }],
   ["a control structure below 18 bytes", { fields: { "control.length": 17 } }],
 ] as const) {
-  test(`Linux shows nothing of a table with ${title}, as the lint says`, async (t) => {
+  test.serial(`Linux shows nothing of a table with ${title}, as the lint says`, async (t) => {
     const rom = fileOf(
       `${title}.rom`.replaceAll(/[^\w.]/g, "-"),
       buildOptionRom(writeIbft({ ...RICH, quirks })),

@@ -77,16 +77,16 @@ const login = test.macro(
     );
   },
 );
-test("booted by iPXE, the stand-in's debugger alone says that it came to the logon", login, [], {
+test.serial("booted by iPXE, the stand-in's debugger alone says that it came to the logon", login, [], {
   oemId: "FENSYS",
   oemTableId: "iPXE",
 });
-test("so it does when sanlab's own initiator brings the disk", login, ["--firmware", "emulated"], {
+test.serial("so it does when sanlab's own initiator brings the disk", login, ["--firmware", "emulated"], {
   oemId: "SANLAB",
   oemTableId: "sanlab",
 });
 
-test("a bugcheck 0x7B is the verdict's evidence", async (t) => {
+test.serial("a bugcheck 0x7B is the verdict's evidence", async (t) => {
   const { document, status, transcript, kinds } = await boot(t, "kd-probe-0x7b");
   t.is(status, 1);
   t.like(document, { outcome: "fail", reached: "P13" });
@@ -95,7 +95,7 @@ test("a bugcheck 0x7B is the verdict's evidence", async (t) => {
   t.regex(transcript.join("\n"), /^BugCheck 7B, \{80[0-9a-f]{6}, c0000034, 0, 0\}$/m);
 });
 
-test("a guest that goes silent does not keep its boot waiting", async (t) => {
+test.serial("a guest that goes silent does not keep its boot waiting", async (t) => {
   const { document, status, kinds } = await boot(
     t,
     "kd-probe-silent",

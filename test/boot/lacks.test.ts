@@ -23,19 +23,22 @@ const within = (script: string): readonly string[] => [
 const userMode =
   /^sanlab: no private network \((.*)\): QEMU's user-mode network: e1000 and virtio boot over it, rtl8139 loses too much/m;
 
-test("without /dev/net/tun the guest boots over the user-mode network, and the first line says what that cannot do", async (t) => {
-  t.timeout(300_000);
-  const run = path.join(folder, "no-tun");
-  const boot = new Boot(["--nic", "virtio", "--json", "--out", run], {
-    wrap: within("mount -t tmpfs none /dev/net"),
-  });
-  t.is((await boot.end()).status, 0, boot.stderr);
-  t.regex(boot.stderr.split("\n")[0]!, userMode);
-  t.regex(boot.stderr, /there is no \/dev\/net\/tun; cure: modprobe tun/);
-  t.like(boot.document(), { outcome: "pass", reached: "P17" });
-});
+test.serial(
+  "without /dev/net/tun the guest boots over the user-mode network, and the first line says what that cannot do",
+  async (t) => {
+    t.timeout(300_000);
+    const run = path.join(folder, "no-tun");
+    const boot = new Boot(["--nic", "virtio", "--json", "--out", run], {
+      wrap: within("mount -t tmpfs none /dev/net"),
+    });
+    t.is((await boot.end()).status, 0, boot.stderr);
+    t.regex(boot.stderr.split("\n")[0]!, userMode);
+    t.regex(boot.stderr, /there is no \/dev\/net\/tun; cure: modprobe tun/);
+    t.like(boot.document(), { outcome: "pass", reached: "P17" });
+  },
+);
 
-test("where namespaces are forbidden the same network is used, and the cure is told", async (t) => {
+test.serial("where namespaces are forbidden the same network is used, and the cure is told", async (t) => {
   t.timeout(120_000);
   const forbid = "echo 0 > /proc/sys/user/max_user_namespaces && echo 0 > /proc/sys/user/max_net_namespaces";
   const boot = new Boot(["--nic", "virtio", "--out", path.join(folder, "no-namespaces")], {
@@ -49,7 +52,7 @@ test("where namespaces are forbidden the same network is used, and the cure is t
   t.is((await boot.end()).status, 130);
 });
 
-test("a NIC that needs a wire is refused where there is none", async (t) => {
+test.serial("a NIC that needs a wire is refused where there is none", async (t) => {
   const boot = new Boot(["--nic", "rtl8139", "--out", path.join(folder, "refused")], {
     wrap: within("mount -t tmpfs none /dev/net"),
   });
@@ -60,7 +63,7 @@ test("a NIC that needs a wire is refused where there is none", async (t) => {
   );
 });
 
-test("a full disk is told before the boot", async (t) => {
+test.serial("a full disk is told before the boot", async (t) => {
   const small = path.join(folder, "small");
   await mkdir(small);
   const boot = new Boot(["--nic", "virtio", "--out", path.join(small, "run")], {

@@ -70,11 +70,14 @@ async function holdsEvidence(t: ExecutionContext, document: Document, run: strin
   const capture = path.join(run, "net.pcap");
   const logins = await execute("tshark", ["-r", capture, "-Y", "iscsi.opcode == 0x03"]);
   t.true(logins.stdout.trim().split("\n").length >= 4, "firmware and kernel logged in");
+  // A card that is overrun loses a frame now and then, and TCP sends it again.
   const wrong = await execute("tshark", [
     "-r",
     capture,
+    "-o",
+    "tcp.reassemble_out_of_order:TRUE",
     "-Y",
-    "_ws.malformed || (iscsi && _ws.expert.severity >= 0x600000)",
+    "_ws.malformed || (iscsi && _ws.expert.severity >= 0x600000 && !tcp.analysis.flags)",
   ]);
   t.is(wrong.status, 0, wrong.stderr);
   // Linux asks for the first four bytes of a page to learn its length; tshark takes the rest for missing.
@@ -89,7 +92,7 @@ async function holdsEvidence(t: ExecutionContext, document: Document, run: strin
 }
 
 for (const nic of ["e1000", "rtl8139", "virtio"]) {
-  test(`${nic}, BIOS, own target`, async (t) => {
+  test.serial(`${nic}, BIOS, own target`, async (t) => {
     const { document, run } = await boots(t, "--nic", nic);
     t.deepEqual(Object.keys(document.timings), [
       "P0",
@@ -116,14 +119,14 @@ for (const nic of ["e1000", "rtl8139", "virtio"]) {
     t.regex(text, /login:/);
     await holdsEvidence(t, document, run);
   });
-  test(`${nic}, UEFI, own target`, async (t) => {
+  test.serial(`${nic}, UEFI, own target`, async (t) => {
     const { document, run } = await boots(t, "--nic", nic, "--uefi");
     t.like(document.ibft, { by: "acpi" });
     t.regex(await serial(run), /ACPI: iBFT 0x[0-9A-F]+ [0-9A-F]+ .*FENSYS iPXE/);
   });
 }
 
-test("e1000, BIOS, tgtd", async (t) => {
+test.serial("e1000, BIOS, tgtd", async (t) => {
   const { run } = await boots(t, "--nic", "e1000", "--target", "tgt");
   t.regex(await serial(run), /IET|tgt|VIRTUAL-DISK/);
 });

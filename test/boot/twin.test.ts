@@ -6,7 +6,7 @@ const silent =
   "reached P11, not login: the kernel found the iBFT, but no frame came from the guest's MAC after hand-over except the end of the firmware's own connection";
 
 for (const firmware of ["BIOS", "UEFI"]) {
-  test(`a kernel without the NIC's driver ends with that verdict, ${firmware}`, async (t) => {
+  test.serial(`a kernel without the NIC's driver ends with that verdict, ${firmware}`, async (t) => {
     t.timeout(300_000);
     const run = path.join(await evidenceFolder("twin"), "run");
     const boot = new Boot([

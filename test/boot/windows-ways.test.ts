@@ -33,7 +33,7 @@ for (const [title, yaml, reached, name] of [
     "NIC-ORDER",
   ],
 ] as const) {
-  test(`Windows' ways with an iBFT: ${title}`, async (t) => {
+  test.serial(`Windows' ways with an iBFT: ${title}`, async (t) => {
     t.timeout(400_000);
     const file = path.join(folder, `${title.replaceAll(/\W+/g, "-")}.yaml`);
     await writeFile(file, yaml.includes("nics: [") ? yaml : `nics: [{ model: virtio }]\n${yaml}`);
