@@ -1,15 +1,18 @@
 import { withTimeout } from "#core";
 import { Opcode, RESERVED_TAG, SnackType, serialLess } from "ts-iscsi-pdu";
 import type { Connection } from "./connection.ts";
+import { TransportError } from "./errors.ts";
 import { FullFeature } from "./full-feature.ts";
 import { PingRequest } from "./requests.ts";
 import { ScsiTask } from "./scsi-task.ts";
 import type { SessionCore } from "./session-core.ts";
+import { formatPortal } from "./url.ts";
 
 const periodMs = 200;
-/** How long the answer to a ping is waited for, and how long at most: each one that does not come doubles it. */
+/** How long the answer to a ping is waited for; each one that does not come doubles it, */
 const patienceMs = 1000;
-const longestPatienceMs = 16_000;
+/** and after this long there is no use in another: whatever is sent is lost. */
+const longestPatienceMs = 4000;
 
 /**
  * Recovery within a connection (RFC 7143 §7.8), as far as nothing that arrives sets it going: a PDU that was dropped for
@@ -71,7 +74,13 @@ export class Retransmission implements Disposable {
     const progress = sent.map((task) => ({ task, expDataSn: task.expDataSn, lacks: task.lacks }));
     const missesStatus = receiver.missesStatus;
     this.#asked.add(connection);
-    const answered = await this.#ping(connection);
+    let answered = await this.#ping(connection);
+    // What comes after all may be the first of many that were lost together.
+    for (let lost = this.#gap(sent, connection); answered && lost !== undefined;) {
+      this.#retry(lost, connection);
+      answered = await this.#ping(connection);
+      lost = this.#gap(sent, connection);
+    }
     this.#asked.delete(connection);
     if (connection.closed) return;
     if (!answered) {
@@ -81,15 +90,22 @@ export class Retransmission implements Disposable {
     // What the answer itself made this side ask for is on its way.
     if (missesStatus) receiver.askAgain();
     for (const { task, expDataSn, lacks } of progress) {
-      if (core.tasks.get(task.itt) !== task) continue;
-      if (task.connection !== connection || task.discarded) continue;
-      if (!task.immediate && !serialLess(task.cmdSn, core.window.expCmdSn)) {
-        if (task.cmdSn === core.window.expCmdSn) this.#retry(task, connection);
-      } else if (task.expDataSn === expDataSn) {
-        if (lacks) task.askAgain();
-        if (task.writes) this.#askForR2t(task, connection);
-      }
+      if (!this.#waits(task, connection) || task.expDataSn !== expDataSn) continue;
+      if (!task.immediate && !serialLess(task.cmdSn, core.window.expCmdSn)) continue;
+      if (lacks) task.askAgain();
+      if (task.writes) this.#askForR2t(task, connection);
     }
+  }
+
+  /** The command that the target expects next, where it was `sent` and has not arrived. */
+  #gap(sent: readonly ScsiTask[], connection: Connection): ScsiTask | undefined {
+    if (connection.closed) return undefined;
+    const { expCmdSn } = this.#core.window;
+    return sent.find((task) => !task.immediate && task.cmdSn === expCmdSn && this.#waits(task, connection));
+  }
+
+  #waits(task: ScsiTask, connection: Connection): boolean {
+    return this.#core.tasks.get(task.itt) === task && task.connection === connection && !task.discarded;
   }
 
   /** False where the ping or its answer was lost, like what it asks for. */
@@ -103,7 +119,14 @@ export class Retransmission implements Disposable {
       return true;
     } catch {
       this.#core.tasks.giveUp(ping);
-      this.#patience.set(connection, Math.min(patience * 2, longestPatienceMs));
+      this.#patience.set(connection, patience * 2);
+      if (patience >= longestPatienceMs)
+        connection.fail(
+          new TransportError(
+            "NO_ANSWER",
+            `${formatPortal(connection.portal)}: several pings in a row are lost`,
+          ),
+        );
       return false;
     }
   }

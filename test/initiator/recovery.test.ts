@@ -203,6 +203,31 @@ for (const lost of ["the ping", "the answer to the ping"]) {
   });
 }
 
+test("recovery level 1: a run of commands that is lost comes again one behind the other, not one a look", async (t) => {
+  await using target = await listen(1);
+  const lost = new Set<number>();
+  const judge: Judge = ({ pdu, from }) => {
+    if (from === "target" || pdu.opcode !== Opcode.ScsiCommand || pdu.edtl !== length) return "pass";
+    if (lost.has(pdu.cmdSn)) return "pass";
+    lost.add(pdu.cmdSn);
+    return "damage header";
+  };
+  await using relay = await PduRelay.start(target.address.port, judge, true);
+  let retries = 0;
+  await using session = await loginTo(relay.port, 1, {
+    keys: digests,
+    commandTimeoutMs: 4000,
+    report: (kind) => {
+      if (kind === "retry") retries++;
+      else t.not(kind, "connection-lost");
+    },
+  });
+  const disk = await session.disk(0);
+  await Promise.all(Array.from({ length: 32 }, () => disk.read(0, Buffer.alloc(length))));
+  t.is(lost.size, 32);
+  t.is(retries, 32);
+});
+
 interface Reassignment {
   readonly title: string;
   readonly cutAt: (passing: Passing) => boolean;

@@ -108,6 +108,24 @@ test("recovery level 1: pings whose answers are lost do not end a connection tha
   t.is(target.connections, 1);
 });
 
+test("recovery level 1: a connection that loses a command and every ping that looks for it is given up, and the command sent on another", async (t) => {
+  await using target = await ScriptedTarget.start({ ErrorRecoveryLevel: "1" }, (pdu, reply) => {
+    if (pdu.connection > 0) reply(response(target, pdu));
+    else if (pdu.bhs[0] === op.nopOut) {
+      const alive = nopIn(target, pdu);
+      // Nothing has arrived, and the window stays as it is.
+      alive.writeUInt32BE(cmdSn(target.received.find(({ bhs }) => bhs[0] === op.command)!), 28);
+      reply(alive);
+    }
+  });
+  await using session = await loginTo(target, {
+    keys: { ErrorRecoveryLevel: 1, DefaultTime2Wait: 0 },
+    recovery: { attempts: 1 },
+  });
+  t.is((await session.execute(run)).status, 0);
+  t.is(target.connections, 2);
+});
+
 test("recovery level 0: a target that answers no ping loses the connection, whatever else it sends", async (t) => {
   await using target = await ScriptedTarget.start({}, (pdu, reply) =>
     reply(pdu.bhs[0] === op.nopOut ? nopIn(target, pdu) : response(target, pdu)),
