@@ -12,4 +12,4 @@ export { WireObserver, type WireObserverOptions } from "./wire-observer.ts";
 export type { WireReport } from "./wire-report.ts";
 export { PcapngWriter, type PacketOptions, type PcapngWriterOptions } from "./pcapng-writer.ts";
 export { SessionTrace, type Endpoint, type SessionTraceOptions } from "./session-trace.ts";
-export { SessionTraces } from "./session-traces.ts";
+export { SessionTraces, type ConnectionEnds } from "./session-traces.ts";

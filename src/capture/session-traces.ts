@@ -1,7 +1,10 @@
 import type { PcapngWriter } from "./pcapng-writer.ts";
 import { SessionTrace } from "./session-trace.ts";
 
-/** Addresses and ports of a connection of this machine, in one object for as long as the connection lives. */
+/**
+ * The two ends of a connection, as a capture needs them: one object for the life of a connection, by which it is told
+ * from a later one between the same ports.
+ */
 export interface ConnectionEnds {
   readonly localAddress: string;
   readonly localPort: number;

@@ -74,13 +74,14 @@ export class Retransmission implements Disposable {
     const progress = sent.map((task) => ({ task, expDataSn: task.expDataSn, lacks: task.lacks }));
     const missesStatus = receiver.missesStatus;
     this.#asked.add(connection);
-    let answered = await this.#ping(connection);
-    // What comes after all may be the first of many that were lost together.
-    for (let lost = this.#gap(sent, connection); answered && lost !== undefined;) {
-      this.#retry(lost, connection);
+    let answered: boolean;
+    let lost: ScsiTask | undefined;
+    do {
+      if (lost !== undefined) this.#retry(lost, connection);
       answered = await this.#ping(connection);
-      lost = this.#gap(sent, connection);
-    }
+      // What comes after all may be the first of many that were lost together.
+      lost = answered ? this.#gap(sent, connection) : undefined;
+    } while (lost !== undefined);
     this.#asked.delete(connection);
     if (connection.closed) return;
     if (!answered) {

@@ -15,13 +15,10 @@ import {
   ttt,
 } from "../peers/raw-pdu.ts";
 import { ScriptedTarget, type RawPdu } from "../peers/scripted.ts";
-import { blocks, loginTo, pattern, testUnitReady, writing } from "./login-to.ts";
+import { blocks, comesBack, isCommand, loginTo, pattern, run, testUnitReady, writing } from "./login-to.ts";
 
 /* RFC 7143 §11.9: what a target says without being asked, and what an initiator must do then. */
 
-const run = { lun: 0, cdb: testUnitReady };
-const comesBack = { attempts: 3, firstDelayMs: 1, longestDelayMs: 1 };
-const isCommand = ({ bhs }: RawPdu) => bhs[0] === op.command;
 const isid = ({ bhs }: RawPdu) => bhs.subarray(8, 14).toString("hex");
 const tsih = ({ bhs }: RawPdu) => bhs.readUInt16BE(14);
 

@@ -16,13 +16,10 @@ import {
   tmfResponse,
 } from "../peers/raw-pdu.ts";
 import { ScriptedTarget, type RawPdu } from "../peers/scripted.ts";
-import { blocks, loginTo, testUnitReady } from "./login-to.ts";
+import { blocks, comesBack, isCommand, loginTo, run } from "./login-to.ts";
 
 /* RFC 7143 §7, §11.14, §11.15 and §11.17: logout, refusals, repetition and what ends a connection. */
 
-const run = { lun: 0, cdb: testUnitReady };
-const comesBack = { attempts: 3, firstDelayMs: 1, longestDelayMs: 1 };
-const isCommand = ({ bhs }: RawPdu) => bhs[0] === op.command;
 const logins = (target: ScriptedTarget) => target.received.filter(({ bhs }) => bhs[0] === op.login);
 
 test("a logout closes the session: reason 0, I, and nothing behind it", async (t) => {

@@ -1,4 +1,6 @@
 import { Session, type SessionOptions } from "#initiator";
+import { op } from "../peers/raw-pdu.ts";
+import type { RawPdu } from "../peers/scripted.ts";
 
 /** A session with a scripted target that neither comes back nor pings by itself. */
 export const loginTo = async (
@@ -18,6 +20,11 @@ export const loginTo = async (
 export const blocks = (count: number): Buffer => Buffer.from(`2800000000000000${hex(count)}00`, "hex");
 export const writing = (count: number): Buffer => Buffer.from(`2a00000000000000${hex(count)}00`, "hex");
 export const testUnitReady: Buffer = Buffer.alloc(6);
+export const run = { lun: 0, cdb: testUnitReady };
+
+/** Recovery that does not wait. */
+export const comesBack = { attempts: 3, firstDelayMs: 1, longestDelayMs: 1 };
+export const isCommand = ({ bhs }: RawPdu): boolean => bhs[0] === op.command;
 
 const hex = (count: number) => count.toString(16).padStart(2, "0");
 

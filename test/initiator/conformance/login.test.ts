@@ -1,11 +1,10 @@
 import test from "ava";
 import { cmdSn, expStatSn, flags, itt, none, op, response } from "../peers/raw-pdu.ts";
 import { loginResponse, ScriptedTarget, type RawPdu } from "../peers/scripted.ts";
-import { loginTo, testUnitReady } from "./login-to.ts";
+import { loginTo, run } from "./login-to.ts";
 
 /* RFC 7143 §6.3, §11.12 and §11.13: the login phase on the wire. */
 
-const run = { lun: 0, cdb: testUnitReady };
 const logins = (target: ScriptedTarget, connection?: number) =>
   target.received.filter(
     (pdu) => pdu.bhs[0] === op.login && (connection === undefined || pdu.connection === connection),

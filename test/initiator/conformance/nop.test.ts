@@ -1,11 +1,10 @@
 import test from "ava";
 import { cmdSn, itt, nopIn, none, op, pong, response, ttt } from "../peers/raw-pdu.ts";
 import { ScriptedTarget } from "../peers/scripted.ts";
-import { loginTo, pattern, testUnitReady } from "./login-to.ts";
+import { loginTo, pattern, run } from "./login-to.ts";
 
 /* RFC 7143 §11.18 and §11.19: pings both ways. */
 
-const run = { lun: 0, cdb: testUnitReady };
 const isPong = ({ bhs }: { bhs: Buffer }) => bhs[0] === op.nopOut;
 
 test("a ping of the target is answered with its tag, LUN and data, at once and without a tag of its own", async (t) => {

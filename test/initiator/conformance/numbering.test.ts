@@ -15,11 +15,10 @@ import {
   u32,
 } from "../peers/raw-pdu.ts";
 import { ScriptedTarget, type RawPdu } from "../peers/scripted.ts";
-import { blocks, loginTo, pattern, testUnitReady, writing } from "./login-to.ts";
+import { blocks, loginTo, pattern, run, writing } from "./login-to.ts";
 
 /* RFC 7143 §4.2.2: CmdSN, ExpCmdSN, MaxCmdSN, StatSN and ExpStatSN on the wire. */
 
-const run = { lun: 0, cdb: testUnitReady };
 const [expCmdSnAt, maxCmdSnAt] = [28, 32];
 
 test("the first command has the CmdSN of the login, each further one the next; immediate requests use none up", async (t) => {

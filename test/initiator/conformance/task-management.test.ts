@@ -2,12 +2,11 @@ import { TmfFunction, TmfResponseCode } from "ts-iscsi-pdu";
 import test from "ava";
 import { cmdSn, flags, itt, none, op, r2t, response, tmfResponse, ttt, u32 } from "../peers/raw-pdu.ts";
 import { ScriptedTarget, type RawPdu } from "../peers/scripted.ts";
-import { blocks, loginTo, pattern, testUnitReady, writing } from "./login-to.ts";
+import { blocks, isCommand, loginTo, pattern, testUnitReady, writing } from "./login-to.ts";
 
 /* RFC 7143 §4.2.3, §11.5 and §11.6: task management. */
 
 const isTmf = ({ bhs }: RawPdu) => bhs[0] === op.tmf;
-const isCommand = ({ bhs }: RawPdu) => bhs[0] === op.command;
 
 test("a reset names its unit and no task, and uses up no CmdSN", async (t) => {
   await using target = await ScriptedTarget.start({}, (pdu, reply) =>
