@@ -41,6 +41,7 @@ export class Connection {
   readonly #framer: Framer;
   readonly #outbox: Outbox;
   readonly #onBytes: ((bytes: Uint8Array) => void) | undefined;
+  readonly #over = Promise.withResolvers<void>();
   #receiver: ConnectionReceiver | undefined;
   #closed = false;
   #received = 0;
@@ -124,6 +125,11 @@ export class Connection {
     return this.#closed;
   }
 
+  /** Resolves when either side has ended the connection. */
+  get over(): Promise<void> {
+    return this.#over.promise;
+  }
+
   /** Bytes received so far: tells a silent connection from a busy one. */
   get received(): number {
     return this.#received;
@@ -195,8 +201,7 @@ export class Connection {
   /** Ends the connection at once and tells the receiver why; later calls change nothing. */
   fail(error: Error): void {
     if (this.#closed) return;
-    this.#closed = true;
-    this.#framer.stop();
+    this.#end();
     this.#socket.destroy();
     const reason =
       error.name === "ProtocolError" && "section" in error
@@ -209,15 +214,20 @@ export class Connection {
   /** Sends what is queued, then closes in an orderly way; resolves when the socket is gone. */
   async close(): Promise<void> {
     if (this.#closed) return;
-    this.#closed = true;
     this.#outbox.flush();
-    this.#framer.stop();
+    this.#end();
     const { promise, resolve } = Promise.withResolvers<void>();
     this.#socket.once("close", () => resolve());
     const timer = setTimeout(() => this.#socket.destroy(), 1000);
     this.#socket.destroySoon();
     await promise;
     clearTimeout(timer);
+  }
+
+  #end(): void {
+    this.#closed = true;
+    this.#framer.stop();
+    this.#over.resolve();
   }
 }
 

@@ -61,6 +61,7 @@ export class SessionCore implements FullFeatureHost, TakeoverHost {
   #state: SessionState = "recovering";
   /** Nothing may be sent behind a logout. */
   #held = false;
+  /** What requests fail with from the logout or the last loss on. */
   #closedBy: Error | undefined;
   #replay = true;
   #breach = false;
@@ -130,10 +131,8 @@ export class SessionCore implements FullFeatureHost, TakeoverHost {
 
   /** Sends a request as soon as the window and the state of the session allow it; on `connection` where told. */
   submit(task: Pending, connection?: Connection): void {
-    if (this.#state === "closed" || (this.#state === "closing" && connection === undefined)) {
-      task.fail(
-        this.#closedBy ?? new TransportError("SESSION_CLOSED", `${task.title}: the session is closed`),
-      );
+    if (this.#closedBy !== undefined && (this.#state === "closed" || connection === undefined)) {
+      task.fail(this.#closedBy);
     } else if (connection?.closed === true) {
       task.fail(new TransportError("CONNECTION_CLOSED", `${task.title}: its connection is closed`));
     } else if (task.immediate) {
@@ -236,16 +235,18 @@ export class SessionCore implements FullFeatureHost, TakeoverHost {
     if (backlog.patient) this.#moderation?.delivered(bytes, backlog.due);
   }
 
-  /** From now on only requests on a named connection go out. */
-  closing(): void {
-    if (this.#state !== "closed") this.#state = "closing";
+  /** From now on only requests on a named connection go out; the others fail with `reason`. */
+  closing(reason: Error): void {
+    if (this.#state === "closed") return;
+    this.#state = "closing";
+    this.#closedBy = reason;
   }
 
   /** Ends everything with `error`. */
   close(error: Error): void {
     if (this.#state === "closed") return;
     this.#state = "closed";
-    this.#closedBy = error;
+    this.#closedBy ??= error;
     const open = [...this.tasks.all(), ...this.#urgent.drain(), ...this.#queue.drain()];
     for (const task of this.tasks.all()) this.tasks.remove(task);
     for (const connection of this.#connections) connection.fail(error);

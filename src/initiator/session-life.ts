@@ -18,6 +18,7 @@ import { TextRequest } from "./text-request.ts";
 import { formatPortal } from "./url.ts";
 
 const logoutTimeoutMs = 5000;
+const partingTimeoutMs = 1000;
 const immediateRetryMs = 100;
 const loginTag = 0;
 /** A session whose connections break before anything is answered has another trouble than its connections. */
@@ -99,9 +100,10 @@ export class SessionLife implements SessionEvents {
     const where = formatPortal(this.#logged.connection.portal);
     const over = new TransportError("SESSION_CLOSED", `${where}: the session was logged out`);
     this.#ended.abort(over);
-    core.closing();
-    const [connection] = core.connections;
+    core.closing(over);
+    const [connection, ...others] = core.connections;
     const result = connection && (await this.#sendLogout(connection));
+    if (result?.response === 0 && others.length > 0) await this.#closedByTarget();
     await Promise.all(core.connections.map((each) => each.close()));
     core.close(over);
     if (result !== undefined && result.response !== 0) {
@@ -180,6 +182,15 @@ export class SessionLife implements SessionEvents {
     return await withTimeout("the answer to the logout", logoutTimeoutMs, () => request.result.promise).catch(
       () => undefined,
     );
+  }
+
+  /**
+   * A target that has ended a session closes its connections one after the other, and Linux' own (6.1) crashes when
+   * another one goes by itself meanwhile: it gets a moment.
+   */
+  async #closedByTarget(): Promise<void> {
+    const all = Promise.all(this.core.connections.map(async ({ over }) => await over));
+    await withTimeout("the end of the connections", partingTimeoutMs, () => all).catch(() => undefined);
   }
 
   /** Adds connections up to what was asked for and the target allows (RFC 7143 §13.2). */

@@ -1,8 +1,8 @@
 import { readFile, writeFile } from "node:fs/promises";
 import path from "node:path";
 import test, { type ExecutionContext } from "ava";
-import { execute } from "../cli/sanlab.ts";
 import { Boot, evidenceFolder } from "./helpers/boot.ts";
+import { tshark } from "./helpers/tshark.ts";
 
 let folder: string;
 test.before(async () => {
@@ -25,9 +25,8 @@ async function boots(t: ExecutionContext, name: string, scenario: object): Promi
 
 /** The text of all Login Responses or Requests, as tshark reads them. */
 async function loginKeys(run: string, opcode: string): Promise<readonly string[]> {
-  const capture = path.join(run, "net.pcap");
   const fields = ["-T", "fields", "-e", "iscsi.keyvalue", "-E", "separator=,"];
-  const { stdout } = await execute("tshark", ["-r", capture, "-Y", `iscsi.opcode == ${opcode}`, ...fields]);
+  const { stdout } = await tshark(run, "-Y", `iscsi.opcode == ${opcode}`, ...fields);
   return stdout.split("\n").filter((line) => line !== "");
 }
 

@@ -4,6 +4,7 @@ import test, { type ExecutionContext } from "ava";
 import { readTimeline } from "#harness/observe";
 import { execute } from "../cli/sanlab.ts";
 import { Boot, evidenceFolder, type Document } from "./helpers/boot.ts";
+import { tshark } from "./helpers/tshark.ts";
 
 let folder: string;
 test.before(async () => {
@@ -67,18 +68,16 @@ async function holdsEvidence(t: ExecutionContext, document: Document, run: strin
   t.deepEqual((await readFile(path.join(run, "screen.png"))).subarray(1, 4), Buffer.from("PNG"));
   t.true(document.evidence.length > 0);
 
-  const capture = path.join(run, "net.pcap");
-  const logins = await execute("tshark", ["-r", capture, "-Y", "iscsi.opcode == 0x03"]);
+  const logins = await tshark(run, "-Y", "iscsi.opcode == 0x03");
   t.true(logins.stdout.trim().split("\n").length >= 4, "firmware and kernel logged in");
   // A card that is overrun loses a frame now and then, and TCP sends it again.
-  const wrong = await execute("tshark", [
-    "-r",
-    capture,
+  const wrong = await tshark(
+    run,
     "-o",
     "tcp.reassemble_out_of_order:TRUE",
     "-Y",
     "_ws.malformed || (iscsi && _ws.expert.severity >= 0x600000 && !tcp.analysis.flags)",
-  ]);
+  );
   t.is(wrong.status, 0, wrong.stderr);
   // Linux asks for the first four bytes of a page to learn its length; tshark takes the rest for missing.
   t.deepEqual(

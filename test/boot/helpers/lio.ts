@@ -1,8 +1,11 @@
 import { mkdtemp } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
+import { errorMessage } from "#core";
 import { launchMachine, probeAccelerator, timeScale, type RunningMachine } from "#harness/qemu-launcher";
 import { prepareLio } from "#vm-images";
+
+const lastWords = 8000;
 
 /** Linux's own target in a machine of its own, at a port of this machine's loopback. */
 export class Lio implements AsyncDisposable {
@@ -70,6 +73,20 @@ export class Lio implements AsyncDisposable {
   /** The kernel's words so far. */
   get console(): string {
     return this.machine.serial("console").history;
+  }
+
+  /** Where the target's threads stand in its kernel; of a kernel that says nothing any more, its last words. */
+  async stacks(): Promise<string> {
+    const console = this.machine.serial("console");
+    const before = console.history.length;
+    const show = "for s in $(grep -l iscsi /proc/[0-9]*/stack); do cat ${s%stack}comm $s; done";
+    console.write(`${show}; echo $((6 * 7)) is all\n`);
+    try {
+      await console.until("42 is all");
+    } catch (error) {
+      return `${errorMessage(error)}\n${console.history.slice(-lastWords)}`;
+    }
+    return console.history.slice(before);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

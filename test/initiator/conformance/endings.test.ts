@@ -51,6 +51,33 @@ for (const [code, words] of [
   });
 }
 
+test("a session of three connections that is logged out leaves their end to the target", async (t) => {
+  const gone: number[] = [];
+  const goneByThen: number[][] = [];
+  const over = Promise.withResolvers<void>();
+  const closeOneByOne = async () => {
+    for (const connection of [0, 1, 2]) {
+      goneByThen.push([...gone]);
+      target.end(connection);
+      await target.closed(connection);
+      await new Promise(setImmediate);
+    }
+    over.resolve();
+  };
+  await using target = await ScriptedTarget.start({}, (pdu, reply) => reply(response(target, pdu)), {
+    logout: (pdu, reply) => {
+      reply(logoutResponse(target, pdu));
+      void closeOneByOne();
+    },
+  });
+  const session = await loginTo(target, { connections: 3, keys: { MaxConnections: 3 } });
+  for (const connection of [0, 1, 2]) void target.closed(connection).then(() => gone.push(connection));
+  await session.logout();
+  await over.promise;
+  t.deepEqual(goneByThen, [[], [0], [0, 1]]);
+  await t.throwsAsync(session.execute(run), { code: "SESSION_CLOSED" });
+});
+
 test("a session of three connections logs out once, for all of them", async (t) => {
   await using target = await ScriptedTarget.start({}, (pdu, reply) => reply(response(target, pdu)));
   const session = await loginTo(target, { connections: 3, keys: { MaxConnections: 3 } });

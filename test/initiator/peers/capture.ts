@@ -8,16 +8,35 @@ import type { ByteTrace } from "#initiator";
 
 const run = promisify(execFile);
 
+/** What a connection carried one way, between two turns of its talk. */
+interface Stretch {
+  readonly direction: Parameters<ByteTrace>[0];
+  readonly ends: Parameters<ByteTrace>[2];
+  readonly bytes: Buffer[];
+}
+
 /** Records conversations and has tshark read them back: the independent judge of every byte that was sent. */
 export class Capture {
   readonly #blocks: Buffer[] = [];
   readonly #writer = new PcapngWriter((block) => void this.#blocks.push(Buffer.from(block)));
   readonly #traces = new SessionTraces(this.#writer);
   readonly #ports = new Set<number>();
+  /** By local port. */
+  readonly #stretches = new Map<number, Stretch>();
 
+  /**
+   * A stretch is recorded as one: tshark sees by the first data that comes whether there are data digests, and takes a
+   * frame that ends between both, as TCP may cut it, for proof that there are none.
+   */
   readonly trace: ByteTrace = (direction, bytes, ends) => {
     this.#ports.add(ends.port);
-    this.#traces.record(direction, bytes, ends);
+    const stretch = this.#stretches.get(ends.localPort);
+    if (stretch?.direction === direction) {
+      stretch.bytes.push(Buffer.from(bytes));
+      return;
+    }
+    if (stretch !== undefined) this.#record(stretch);
+    this.#stretches.set(ends.localPort, { direction, ends, bytes: [Buffer.from(bytes)] });
   };
 
   /** Frames that tshark calls malformed or worth a note, and how many iSCSI frames it saw in all. */
@@ -34,6 +53,8 @@ export class Capture {
   async fields(filter: string, fields: readonly string[]): Promise<string> {
     const folder = await mkdtemp(path.join(tmpdir(), "sanlab-capture-"));
     const file = path.join(folder, "capture.pcapng");
+    for (const stretch of this.#stretches.values()) this.#record(stretch);
+    this.#stretches.clear();
     try {
       await writeFile(file, Buffer.concat(this.#blocks));
       const decode = [...this.#ports].flatMap((port) => ["-d", `tcp.port==${port},iscsi`]);
@@ -54,5 +75,9 @@ export class Capture {
     } finally {
       await rm(folder, { recursive: true });
     }
+  }
+
+  #record({ direction, bytes, ends }: Stretch): void {
+    this.#traces.record(direction, Buffer.concat(bytes), ends);
   }
 }

@@ -97,6 +97,11 @@ export class ScriptedTarget implements AsyncDisposable {
     this.#links[connection]?.socket.destroy();
   }
 
+  /** Closes a connection in order; it is gone when the initiator has closed it too. */
+  end(connection = 0): void {
+    this.#links[connection]?.socket.end();
+  }
+
   /** Resolves when a connection is gone. */
   async closed(connection = 0): Promise<void> {
     await this.#links[connection]?.closed;
