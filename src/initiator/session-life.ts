@@ -9,7 +9,7 @@ import type { AsyncNotice, RejectNotice } from "./full-feature.ts";
 import { Keepalive } from "./keepalive.ts";
 import { login, type LoggedIn, type LoginOptions } from "./login.ts";
 import { reconnect } from "./reconnect.ts";
-import { LogoutRequest, type LogoutResult } from "./requests.ts";
+import { LogoutRequest, PingRequest, type LogoutResult } from "./requests.ts";
 import { Retransmission } from "./retransmission.ts";
 import { ScsiTask } from "./scsi-task.ts";
 import { SessionCore, type SessionEvents } from "./session-core.ts";
@@ -92,7 +92,11 @@ export class SessionLife implements SessionEvents {
     return this.#logged;
   }
 
-  /** Closes the session in an orderly way; see `Session.logout`. */
+  /**
+   * Closes the session in an orderly way; see `Session.logout`. Of several connections none may be busy meanwhile, or go
+   * before the target ends it: Linux' own (6.1), which ends them one after the other, crashes when one goes by itself,
+   * and that is what it does on the first PDU behind the logout.
+   */
   async end(): Promise<LogoutResult | undefined> {
     const { core } = this;
     for (const watch of this.#watches) watch[Symbol.dispose]();
@@ -101,9 +105,11 @@ export class SessionLife implements SessionEvents {
     const over = new TransportError("SESSION_CLOSED", `${where}: the session was logged out`);
     this.#ended.abort(over);
     core.closing(over);
-    const [connection, ...others] = core.connections;
+    const others = core.connections.slice(1);
+    await within(others.map((each) => this.#settled(each)));
+    const [connection] = core.connections;
     const result = connection && (await this.#sendLogout(connection));
-    if (result?.response === 0 && others.length > 0) await this.#closedByTarget();
+    if (result?.response === 0 && others.length > 0) await within(core.connections.map(({ over }) => over));
     await Promise.all(core.connections.map((each) => each.close()));
     core.close(over);
     if (result !== undefined && result.response !== 0) {
@@ -184,13 +190,11 @@ export class SessionLife implements SessionEvents {
     );
   }
 
-  /**
-   * A target that has ended a session closes its connections one after the other, and Linux' own (6.1) crashes when
-   * another one goes by itself meanwhile: it gets a moment.
-   */
-  async #closedByTarget(): Promise<void> {
-    const all = Promise.all(this.core.connections.map(async ({ over }) => await over));
-    await withTimeout("the end of the connections", partingTimeoutMs, () => all).catch(() => undefined);
+  /** Resolves when the target has read all that was sent on a connection. */
+  async #settled(connection: Connection): Promise<void> {
+    const ping = new PingRequest(new Uint8Array(0));
+    this.core.submit(ping, connection);
+    await ping.result.promise;
   }
 
   /** Adds connections up to what was asked for and the target allows (RFC 7143 §13.2). */
@@ -309,4 +313,10 @@ export class SessionLife implements SessionEvents {
     request.result.promise.catch(() => undefined);
     this.exchange(request, connection);
   }
+}
+
+/** Waits a moment for all of `what`, however it ends. */
+async function within(what: readonly Promise<void>[]): Promise<void> {
+  const all = Promise.allSettled(what);
+  await withTimeout("the end of the connections", partingTimeoutMs, () => all).catch(() => undefined);
 }

@@ -82,7 +82,7 @@ export class Lio implements AsyncDisposable {
     const show = "for s in $(grep -l iscsi /proc/[0-9]*/stack); do cat ${s%stack}comm $s; done";
     console.write(`${show}; echo $((6 * 7)) is all\n`);
     try {
-      await console.until("42 is all");
+      await console.until("42 is all", { timeoutMs: 20_000 });
     } catch (error) {
       return `${errorMessage(error)}\n${console.history.slice(-lastWords)}`;
     }

@@ -51,6 +51,36 @@ for (const [code, words] of [
   });
 }
 
+const three = { connections: 3, keys: { MaxConnections: 3 } } as const;
+
+test("a session of three connections is logged out when the target has read what went before on the others", async (t) => {
+  let answered = 0;
+  await using target = await ScriptedTarget.start(
+    {},
+    (pdu, reply) =>
+      setImmediate(() => {
+        answered++;
+        reply(pong(target, pdu));
+      }),
+    {
+      logout: (pdu, reply) => {
+        t.is(answered, 2);
+        reply(logoutResponse(target, pdu));
+      },
+    },
+  );
+  const session = await loginTo(target, three);
+  await session.logout();
+  t.deepEqual(
+    target.received.slice(-3).map(({ bhs, connection }) => [bhs[0], connection]),
+    [
+      [op.nopOut, 1],
+      [op.nopOut, 2],
+      [op.logout, 0],
+    ],
+  );
+});
+
 test("a session of three connections that is logged out leaves their end to the target", async (t) => {
   const gone: number[] = [];
   const goneByThen: number[][] = [];
@@ -64,13 +94,13 @@ test("a session of three connections that is logged out leaves their end to the 
     }
     over.resolve();
   };
-  await using target = await ScriptedTarget.start({}, (pdu, reply) => reply(response(target, pdu)), {
+  await using target = await ScriptedTarget.start({}, (pdu, reply) => reply(pong(target, pdu)), {
     logout: (pdu, reply) => {
       reply(logoutResponse(target, pdu));
       void closeOneByOne();
     },
   });
-  const session = await loginTo(target, { connections: 3, keys: { MaxConnections: 3 } });
+  const session = await loginTo(target, three);
   for (const connection of [0, 1, 2]) void target.closed(connection).then(() => gone.push(connection));
   await session.logout();
   await over.promise;
@@ -79,8 +109,10 @@ test("a session of three connections that is logged out leaves their end to the 
 });
 
 test("a session of three connections logs out once, for all of them", async (t) => {
-  await using target = await ScriptedTarget.start({}, (pdu, reply) => reply(response(target, pdu)));
-  const session = await loginTo(target, { connections: 3, keys: { MaxConnections: 3 } });
+  await using target = await ScriptedTarget.start({}, (pdu, reply) =>
+    reply(isCommand(pdu) ? response(target, pdu) : pong(target, pdu)),
+  );
+  const session = await loginTo(target, three);
   t.is(session.connectionCount, 3);
   await Promise.all(Array.from({ length: 9 }, async () => await session.execute(run)));
   await session.logout();
