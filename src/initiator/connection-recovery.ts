@@ -1,15 +1,14 @@
-import { withTimeout, type Report } from "#core";
+import type { Report } from "#core";
 import { LogoutReason, LogoutResponseCode, logoutResponses } from "ts-iscsi-pdu";
 import type { Connection } from "./connection.ts";
 import { PeerProtocolError, TransportError } from "./errors.ts";
 import { login, type LoggedIn, type LoginOptions } from "./login.ts";
+import { logOut } from "./parting.ts";
 import { reconnect } from "./reconnect.ts";
 import { LogoutRequest, type LogoutResult } from "./requests.ts";
 import type { SessionCore } from "./session-core.ts";
 import type { RecoveryOptions } from "./session-options.ts";
 import { formatPortal } from "./url.ts";
-
-const logoutTimeoutMs = 5000;
 
 export interface ConnectionRecoveryOptions {
   readonly core: SessionCore;
@@ -41,7 +40,7 @@ const failures = new Set(["CONNECTION_LOST", "CONNECTION_CLOSED", "NO_ANSWER", "
 export async function recoverConnection(lost: Connection, options: ConnectionRecoveryOptions): Promise<void> {
   const { core, login: plan, session, report } = options;
   const { DefaultTime2Wait, DefaultTime2Retain, ErrorRecoveryLevel } = core.context.values;
-  const logout = await logOut(lost, core);
+  const logout = await logOutLost(lost, core);
   const time2Wait = logout?.time2Wait ?? options.time2Wait ?? DefaultTime2Wait;
   const retained = AbortSignal.timeout((time2Wait + DefaultTime2Retain) * 1000);
   const signal = AbortSignal.any([options.signal, retained]);
@@ -61,16 +60,11 @@ export async function recoverConnection(lost: Connection, options: ConnectionRec
 }
 
 /** Undefined where no other connection could carry the logout to its end. */
-async function logOut(lost: Connection, core: SessionCore): Promise<LogoutResult | undefined> {
+async function logOutLost(lost: Connection, core: SessionCore): Promise<LogoutResult | undefined> {
   const [other] = core.connections;
   if (other === undefined) return undefined;
   const request = new LogoutRequest(LogoutReason.RemoveConnectionForRecovery, lost);
-  core.submit(request, other);
-  const result = await withTimeout(
-    "the answer to the logout",
-    logoutTimeoutMs,
-    () => request.result.promise,
-  ).catch(() => undefined);
+  const result = await logOut(core, other, request);
   const { RecoveryNotSupported, CleanupFailed } = LogoutResponseCode;
   if (result?.response === RecoveryNotSupported || result?.response === CleanupFailed) {
     const message = `${formatPortal(lost.portal)}: the target does not recover connection ${lost.cid}: ${logoutResponses.text(result.response)}`;

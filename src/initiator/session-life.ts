@@ -1,5 +1,5 @@
 import { AsyncEvent, LogoutReason, Opcode, RejectReason, rejectReasons, RESERVED_TAG } from "ts-iscsi-pdu";
-import { errorMessage, SanlabError, withTimeout } from "#core";
+import { errorMessage, SanlabError } from "#core";
 import { CommandTimeout } from "./command-timeout.ts";
 import { conclude, tasksOf } from "./conclude.ts";
 import type { Connection } from "./connection.ts";
@@ -8,8 +8,9 @@ import { TransportError } from "./errors.ts";
 import type { AsyncNotice, RejectNotice } from "./full-feature.ts";
 import { Keepalive } from "./keepalive.ts";
 import { login, type LoggedIn, type LoginOptions } from "./login.ts";
+import { logOut, part } from "./parting.ts";
 import { reconnect } from "./reconnect.ts";
-import { LogoutRequest, PingRequest, type LogoutResult } from "./requests.ts";
+import { LogoutRequest, type LogoutResult } from "./requests.ts";
 import { Retransmission } from "./retransmission.ts";
 import { ScsiTask } from "./scsi-task.ts";
 import { SessionCore, type SessionEvents } from "./session-core.ts";
@@ -17,8 +18,6 @@ import type { RecoveryOptions } from "./session-options.ts";
 import { TextRequest } from "./text-request.ts";
 import { formatPortal } from "./url.ts";
 
-const logoutTimeoutMs = 5000;
-const partingTimeoutMs = 1000;
 const immediateRetryMs = 100;
 const loginTag = 0;
 /** A session whose connections break before anything is answered has another trouble than its connections. */
@@ -92,11 +91,7 @@ export class SessionLife implements SessionEvents {
     return this.#logged;
   }
 
-  /**
-   * Closes the session in an orderly way; see `Session.logout`. Of several connections none may be busy meanwhile, or go
-   * before the target ends it: Linux' own (6.1), which ends them one after the other, crashes when one goes by itself,
-   * and that is what it does on the first PDU behind the logout.
-   */
+  /** Closes the session in an orderly way; see `Session.logout`. */
   async end(): Promise<LogoutResult | undefined> {
     const { core } = this;
     for (const watch of this.#watches) watch[Symbol.dispose]();
@@ -105,12 +100,7 @@ export class SessionLife implements SessionEvents {
     const over = new TransportError("SESSION_CLOSED", `${where}: the session was logged out`);
     this.#ended.abort(over);
     core.closing(over);
-    const others = core.connections.slice(1);
-    await within(others.map((each) => this.#settled(each)));
-    const [connection] = core.connections;
-    const result = connection && (await this.#sendLogout(connection));
-    if (result?.response === 0 && others.length > 0) await within(core.connections.map(({ over }) => over));
-    await Promise.all(core.connections.map((each) => each.close()));
+    const result = await part(core);
     core.close(over);
     if (result !== undefined && result.response !== 0) {
       throw new TransportError(
@@ -180,21 +170,6 @@ export class SessionLife implements SessionEvents {
     task.fail(
       new SanlabError("REJECTED", `${task.title}: the target rejects it: ${text}`, { details: { reason } }),
     );
-  }
-
-  async #sendLogout(connection: Connection): Promise<LogoutResult | undefined> {
-    const request = new LogoutRequest(LogoutReason.CloseSession);
-    this.core.submit(request, connection);
-    return await withTimeout("the answer to the logout", logoutTimeoutMs, () => request.result.promise).catch(
-      () => undefined,
-    );
-  }
-
-  /** Resolves when the target has read all that was sent on a connection. */
-  async #settled(connection: Connection): Promise<void> {
-    const ping = new PingRequest(new Uint8Array(0));
-    this.core.submit(ping, connection);
-    await ping.result.promise;
   }
 
   /** Adds connections up to what was asked for and the target allows (RFC 7143 §13.2). */
@@ -286,7 +261,7 @@ export class SessionLife implements SessionEvents {
   /** The target asked for a logout: give it one, then come back and repeat what was in flight. */
   async #leaveAndReturn(connection: Connection): Promise<void> {
     this.core.hold();
-    const result = await this.#sendLogout(connection);
+    const result = await logOut(this.core, connection, new LogoutRequest(LogoutReason.CloseSession));
     this.#time2Wait = result?.time2Wait;
     const message = `${formatPortal(connection.portal)}: the target asked for a logout`;
     this.core.lose(new TransportError("LOGOUT_REQUESTED", message));
@@ -313,10 +288,4 @@ export class SessionLife implements SessionEvents {
     request.result.promise.catch(() => undefined);
     this.exchange(request, connection);
   }
-}
-
-/** Waits a moment for all of `what`, however it ends. */
-async function within(what: readonly Promise<void>[]): Promise<void> {
-  const all = Promise.allSettled(what);
-  await withTimeout("the end of the connections", partingTimeoutMs, () => all).catch(() => undefined);
 }
