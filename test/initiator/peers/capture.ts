@@ -5,15 +5,14 @@ import path from "node:path";
 import { promisify } from "node:util";
 import { PcapngWriter, SessionTraces } from "#capture";
 import type { ByteTrace } from "#initiator";
+import { Digests, PduCutter } from "./pdu-cutter.ts";
 
 const run = promisify(execFile);
 
-/** What a connection carried one way, between two turns of its talk. */
-interface Stretch {
-  readonly direction: Parameters<ByteTrace>[0];
-  readonly ends: Parameters<ByteTrace>[2];
-  readonly bytes: Buffer[];
-}
+type Direction = Parameters<ByteTrace>[0];
+
+type Ends = Parameters<ByteTrace>[2];
+type Cutters = Readonly<Record<Direction, PduCutter>>;
 
 /** Records conversations and has tshark read them back: the independent judge of every byte that was sent. */
 export class Capture {
@@ -21,26 +20,24 @@ export class Capture {
   readonly #writer = new PcapngWriter((block) => void this.#blocks.push(Buffer.from(block)));
   readonly #traces = new SessionTraces(this.#writer);
   readonly #ports = new Set<number>();
-  /** By local port. */
-  readonly #stretches = new Map<number, Stretch>();
+
+  /** Of each connection. */
+  readonly #cutters = new Map<Ends, Cutters>();
 
   /**
-   * A stretch is recorded as one: tshark sees by the first data that comes whether there are data digests, and takes a
-   * frame that ends between both, as TCP may cut it, for proof that there are none.
+   * Each PDU is a frame of its own: tshark (4.0) knows nothing of data digests and takes one that is not the end of a
+   * frame for the beginning of the next PDU.
    */
   readonly trace: ByteTrace = (direction, bytes, ends) => {
     this.#ports.add(ends.port);
-    const stretch = this.#stretches.get(ends.localPort);
-    if (stretch?.direction === direction) {
-      stretch.bytes.push(Buffer.from(bytes));
-      return;
-    }
-    if (stretch !== undefined) this.#record(stretch);
-    this.#stretches.set(ends.localPort, { direction, ends, bytes: [Buffer.from(bytes)] });
+    for (const pdu of this.#cuttersOf(ends)[direction].push(bytes)) this.#traces.record(direction, pdu, ends);
   };
 
   /** Frames that tshark calls malformed or worth a note, and how many iSCSI frames it saw in all. */
   async judge(): Promise<{ readonly complaints: string; readonly frames: number }> {
+    const rests = [...this.#cutters.values()].flatMap(({ sent, received }) => [sent.rest, received.rest]);
+    const torn = rests.find((bytes) => bytes > 0);
+    if (torn !== undefined) return { complaints: `${torn} bytes are the beginning of a PDU`, frames: 0 };
     const complaints = await this.fields("_ws.malformed || iscsi && _ws.expert", [
       "frame.number",
       "_ws.expert.message",
@@ -53,8 +50,6 @@ export class Capture {
   async fields(filter: string, fields: readonly string[]): Promise<string> {
     const folder = await mkdtemp(path.join(tmpdir(), "sanlab-capture-"));
     const file = path.join(folder, "capture.pcapng");
-    for (const stretch of this.#stretches.values()) this.#record(stretch);
-    this.#stretches.clear();
     try {
       await writeFile(file, Buffer.concat(this.#blocks));
       const decode = [...this.#ports].flatMap((port) => ["-d", `tcp.port==${port},iscsi`]);
@@ -77,7 +72,12 @@ export class Capture {
     }
   }
 
-  #record({ direction, bytes, ends }: Stretch): void {
-    this.#traces.record(direction, Buffer.concat(bytes), ends);
+  #cuttersOf(ends: Ends): Cutters {
+    const known = this.#cutters.get(ends);
+    if (known !== undefined) return known;
+    const digests = new Digests();
+    const cutters = { sent: new PduCutter(digests), received: new PduCutter(digests) };
+    this.#cutters.set(ends, cutters);
+    return cutters;
   }
 }
