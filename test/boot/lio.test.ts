@@ -149,7 +149,7 @@ for (const { title, which, fate, event, fatal = false } of losses) {
     let count = 0;
     const judge = (passing: Passing): Fate => (count === 0 && which(passing) && ++count > 0 ? fate : "pass");
     await using own = fatal ? await Lio.start() : undefined;
-    await using relay = await PduRelay.start((own ?? lio).port, judge, true);
+    await using relay = await PduRelay.start((own ?? lio).port, judge);
     const events: string[] = [];
     await using session = await loginTo(relay.port, "erl1", {
       keys: { ErrorRecoveryLevel: 1, MaxRecvDataSegmentLength: 8192, FirstBurstLength: 8192, ...digests },
@@ -168,7 +168,7 @@ test.serial(
     let count = 0;
     const judge = (passing: Passing): Fate =>
       count === 0 && isCommand(passing) && ++count > 0 ? "damage header" : "pass";
-    await using relay = await PduRelay.start(lio.port, judge, true);
+    await using relay = await PduRelay.start(lio.port, judge);
     const events: string[] = [];
     await using session = await loginTo(relay.port, "erl1", {
       keys: { ErrorRecoveryLevel: 1, ...digests },
@@ -185,17 +185,13 @@ for (const connections of [3, 2]) {
     async (t) => {
       const seen: { reason?: number; response?: number } = {};
       let cut = false;
-      await using relay = await PduRelay.start(
-        lio.port,
-        ({ pdu, connection }) => {
-          if (pdu.opcode === Opcode.LogoutRequest) seen.reason ??= pdu.reason;
-          if (pdu.opcode === Opcode.LogoutResponse) seen.response ??= pdu.response;
-          if (cut || connection !== 1 || pdu.opcode !== Opcode.NopOut) return "pass";
-          cut = true;
-          return "cut";
-        },
-        true,
-      );
+      await using relay = await PduRelay.start(lio.port, ({ pdu, connection }) => {
+        if (pdu.opcode === Opcode.LogoutRequest) seen.reason ??= pdu.reason;
+        if (pdu.opcode === Opcode.LogoutResponse) seen.response ??= pdu.response;
+        if (cut || connection !== 1 || pdu.opcode !== Opcode.NopOut) return "pass";
+        cut = true;
+        return "cut";
+      });
       const events: string[] = [];
       const recovered = Promise.withResolvers<void>();
       const session = await loginTo(relay.port, "erl2", {

@@ -105,7 +105,7 @@ for (const { title, which, fate, event } of losses) {
   test(`recovery level 1: ${title} is lost, and comes again`, async (t) => {
     await using target = await listen(1);
     const seen = { count: 0 };
-    await using relay = await PduRelay.start(target.address.port, once(which, fate, seen), true);
+    await using relay = await PduRelay.start(target.address.port, once(which, fate, seen));
     const events = new Set<string>();
     await using session = await loginTo(relay.port, 1, {
       keys: digests,
@@ -123,17 +123,13 @@ test("recovery level 1: what the target wants acknowledged is acknowledged, when
   const wanted: number[] = [];
   const acknowledged: number[] = [];
   let damaged = false;
-  await using relay = await PduRelay.start(
-    target.address.port,
-    ({ pdu }) => {
-      if (pdu.opcode === Opcode.DataIn && pdu.acknowledge) wanted.push(pdu.dataSn + 1);
-      if (pdu.opcode === Opcode.Snack && pdu.type === SnackType.DataAck) acknowledged.push(pdu.begRun);
-      if (!isData(pdu, 2) || damaged) return "pass";
-      damaged = true;
-      return "damage data";
-    },
-    true,
-  );
+  await using relay = await PduRelay.start(target.address.port, ({ pdu }) => {
+    if (pdu.opcode === Opcode.DataIn && pdu.acknowledge) wanted.push(pdu.dataSn + 1);
+    if (pdu.opcode === Opcode.Snack && pdu.type === SnackType.DataAck) acknowledged.push(pdu.begRun);
+    if (!isData(pdu, 2) || damaged) return "pass";
+    damaged = true;
+    return "damage data";
+  });
   await using session = await loginTo(relay.port, 1, { keys: digests });
   await (await session.disk(0)).read(0, Buffer.alloc(length));
   await session.ping();
@@ -172,7 +168,7 @@ test("recovery level 1: a SNACK that is lost is sent again", async (t) => {
     if (from === "target" && isData(pdu, 3) && snacks === 0) return "damage data";
     return pdu.opcode === Opcode.Snack && snacks++ === 0 ? "damage header" : "pass";
   };
-  await using relay = await PduRelay.start(target.address.port, judge, true);
+  await using relay = await PduRelay.start(target.address.port, judge);
   await using session = await loginTo(relay.port, 1, { keys: digests });
   await (await session.disk(0)).read(0, Buffer.alloc(length));
   t.true(snacks > 1);
@@ -190,7 +186,7 @@ for (const lost of ["the ping", "the answer to the ping"]) {
       if (pdu.opcode !== (answer ? Opcode.NopIn : Opcode.NopOut) || pdu.itt === RESERVED_TAG) return "pass";
       return pings++ === 0 ? "damage header" : "pass";
     };
-    await using relay = await PduRelay.start(target.address.port, judge, true);
+    await using relay = await PduRelay.start(target.address.port, judge);
     const events = new Set<string>();
     await using session = await loginTo(relay.port, 1, {
       keys: digests,
@@ -212,7 +208,7 @@ test("recovery level 1: a run of commands that is lost comes again one behind th
     lost.add(pdu.cmdSn);
     return "damage header";
   };
-  await using relay = await PduRelay.start(target.address.port, judge, true);
+  await using relay = await PduRelay.start(target.address.port, judge);
   let retries = 0;
   await using session = await loginTo(relay.port, 1, {
     keys: digests,

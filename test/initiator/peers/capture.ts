@@ -4,15 +4,12 @@ import { tmpdir } from "node:os";
 import path from "node:path";
 import { promisify } from "node:util";
 import { PcapngWriter, SessionTraces } from "#capture";
-import type { ByteTrace } from "#initiator";
+import type { ByteTrace, ConnectionEnds } from "#initiator";
 import { Digests, PduCutter } from "./pdu-cutter.ts";
 
 const run = promisify(execFile);
 
-type Direction = Parameters<ByteTrace>[0];
-
-type Ends = Parameters<ByteTrace>[2];
-type Cutters = Readonly<Record<Direction, PduCutter>>;
+type Cutters = Readonly<Record<"sent" | "received", PduCutter>>;
 
 /** Records conversations and has tshark read them back: the independent judge of every byte that was sent. */
 export class Capture {
@@ -20,9 +17,8 @@ export class Capture {
   readonly #writer = new PcapngWriter((block) => void this.#blocks.push(Buffer.from(block)));
   readonly #traces = new SessionTraces(this.#writer);
   readonly #ports = new Set<number>();
-
   /** Of each connection. */
-  readonly #cutters = new Map<Ends, Cutters>();
+  readonly #cutters = new Map<ConnectionEnds, Cutters>();
 
   /**
    * Each PDU is a frame of its own: tshark (4.0) knows nothing of data digests and takes one that is not the end of a
@@ -72,7 +68,7 @@ export class Capture {
     }
   }
 
-  #cuttersOf(ends: Ends): Cutters {
+  #cuttersOf(ends: ConnectionEnds): Cutters {
     const known = this.#cutters.get(ends);
     if (known !== undefined) return known;
     const digests = new Digests();

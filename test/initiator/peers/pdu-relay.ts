@@ -1,5 +1,6 @@
 import { connect, createServer, type Server, type Socket } from "node:net";
-import { BHS_LENGTH, Opcode, padded, viewPdu, type AnyPdu } from "ts-iscsi-pdu";
+import { BHS_LENGTH, viewPdu, type AnyPdu } from "ts-iscsi-pdu";
+import { Digests, PduCutter } from "./pdu-cutter.ts";
 
 /** What becomes of a PDU: a bit of its header or data turned over, it vanishes, or the connection ends in front of it. */
 export type Fate = "pass" | "drop" | "damage header" | "damage data" | "cut";
@@ -18,20 +19,17 @@ export type Judge = (passing: Passing) => Fate | Promise<Fate>;
 export class PduRelay implements AsyncDisposable {
   readonly #server: Server;
   readonly #judge: Judge;
-  readonly #digests: boolean;
   readonly #sockets = new Set<Socket>();
   readonly #closed: PromiseWithResolvers<void>[] = [];
 
-  private constructor(server: Server, judge: Judge, digests: boolean) {
+  private constructor(server: Server, judge: Judge) {
     this.#server = server;
     this.#judge = judge;
-    this.#digests = digests;
   }
 
-  /** `digests`: both ends use both digests from full feature phase on. */
-  static async start(targetPort: number, judge: Judge, digests = false): Promise<PduRelay> {
+  static async start(targetPort: number, judge: Judge): Promise<PduRelay> {
     const server = createServer();
-    const relay = new PduRelay(server, judge, digests);
+    const relay = new PduRelay(server, judge);
     server.on("connection", (client) => relay.#pair(client, connect(targetPort, "127.0.0.1")));
     await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
     return relay;
@@ -56,32 +54,26 @@ export class PduRelay implements AsyncDisposable {
     const closed = Promise.withResolvers<void>();
     const connection = this.#closed.push(closed) - 1;
     client.on("close", () => closed.resolve());
-    const line = { fullFeature: false };
-    this.#pass(client, target, line, { from: "initiator", connection });
-    this.#pass(target, client, line, { from: "target", connection });
+    const digests = new Digests();
+    this.#pass(client, target, new PduCutter(digests), { from: "initiator", connection });
+    this.#pass(target, client, new PduCutter(digests), { from: "target", connection });
   }
 
-  #pass(from: Socket, to: Socket, line: { fullFeature: boolean }, place: Omit<Passing, "pdu">): void {
-    let bytes = Buffer.alloc(0);
+  #pass(from: Socket, to: Socket, cutter: PduCutter, place: Omit<Passing, "pdu">): void {
     let chain = Promise.resolve();
     const take = async (chunk: Buffer) => {
-      bytes = Buffer.concat([bytes, chunk]);
-      for (let size = this.#size(bytes, line); size <= bytes.length; size = this.#size(bytes, line)) {
-        const whole = bytes.subarray(0, size);
-        bytes = bytes.subarray(size);
+      for (const whole of cutter.push(chunk)) {
         const pdu = viewPdu(whole);
         const fate = await this.#judge({ pdu, ...place });
         if (fate === "cut") {
           // What passed before still arrives.
           to.destroySoon();
           from.resetAndDestroy();
-          bytes = Buffer.alloc(0);
           return;
         }
         if (fate === "drop") continue;
         if (fate !== "pass") damage(whole, fate === "damage header" ? 20 : pdu.ahsLength + BHS_LENGTH + 4);
         to.write(whole);
-        if (pdu.opcode === Opcode.LoginResponse && pdu.transit && pdu.nsg === 3) line.fullFeature = true;
       }
     };
     this.#sockets.add(from);
@@ -94,13 +86,6 @@ export class PduRelay implements AsyncDisposable {
       this.#sockets.delete(from);
       void chain.then(() => to.destroySoon());
     });
-  }
-
-  #size(bytes: Buffer, { fullFeature }: { readonly fullFeature: boolean }): number {
-    if (bytes.length < BHS_LENGTH) return Infinity;
-    const digest = this.#digests && fullFeature ? 4 : 0;
-    const data = bytes.readUIntBE(5, 3);
-    return BHS_LENGTH + (bytes[4] ?? 0) * 4 + digest + padded(data) + (data > 0 ? digest : 0);
   }
 }
 
